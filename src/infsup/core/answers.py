@@ -1,0 +1,289 @@
+"""The protocols that answers speak, and the one door through which any answer comes in.
+
+An answer is a function (a network, control, policy, path, value), a sampler, or a point. Answers of
+other libraries come in as records: `Draws`, `Predictions`, `Table`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from infsup.core.errors import HypothesisError, UsageError
+from infsup.core.precision import guard
+from infsup.core.registry import register
+
+Shape = jax.ShapeDtypeStruct
+
+_UNTRACEABLE = (
+    jax.errors.TracerArrayConversionError,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+def shape_of(x: Any) -> str:
+    """Shape and dtype in the short form of Equinox, e.g. `f32[8,2]`."""
+    if not hasattr(x, "shape"):
+        return type(x).__name__
+    short = {"float": "f", "bfloat": "bf", "int": "i", "uint": "u", "bool": "bool"}
+    name = str(x.dtype)
+    for long in ("bfloat", "float", "uint", "int"):
+        if name.startswith(long):
+            name = short[long] + name.removeprefix(long)
+            break
+    return f"{name}[{','.join(map(str, x.shape))}]"
+
+
+@register
+class Draws(eqx.Module):
+    """Samples from a file, as the answer of a problem that asks for a sampler.
+
+    Args:
+        x: array [n, *row].
+    """
+
+    x: Any
+
+
+@register
+class Predictions(eqx.Module):
+    """What a predictor said of given rows, in their order, when the predictor itself is not here.
+
+    Args:
+        values: array [n] of labels (integers) or [n, *out] of predicted values.
+        name: what to call the predictor in print.
+    """
+
+    values: Any
+    name: str = eqx.field(static=True, default="predictions")
+
+
+@register
+class Table(eqx.Module):
+    """A function of an integer, by its values.
+
+    Args:
+        values: array [n, *out]; `table(i)` is `values[i]`.
+    """
+
+    values: Any
+
+    def __call__(self, i):
+        return self.values[i]
+
+
+@register
+class Accepted(eqx.Module):
+    """An answer that came through the door of a problem, with what was found out there.
+
+    Args:
+        answer: what came in.
+        ins, out: one sample's arguments and result, as shapes and dtypes.
+        random: whether a key is taken as the last argument.
+        traced: whether JAX can trace it; else it goes through `jax.pure_callback`.
+    """
+
+    answer: Any
+    ins: tuple[Shape, ...] = eqx.field(static=True)
+    out: Shape = eqx.field(static=True)
+    random: bool = eqx.field(static=True)
+    traced: bool = eqx.field(static=True)
+
+    def __call__(self, *args):
+        if self.traced:
+            return self.answer(*args)
+
+        def call(*host):
+            got = self.answer(*[np.asarray(a) for a in host])
+            return np.asarray(got, self.out.dtype).reshape(self.out.shape)
+
+        return jax.pure_callback(call, self.out, *args, vmap_method="sequential")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A problem asks for a function of one sample: `f(*ins) -> out`, or `f(*ins, key) -> out`.
+
+    Args:
+        ins: shapes and dtypes of the arguments.
+        out: shape and dtype of the result. A shape entry of -1 takes any length.
+    """
+
+    ins: tuple[Shape, ...]
+    out: Shape
+
+    def __str__(self) -> str:
+        return f"a function ({', '.join(map(shape_of, self.ins))}) -> {shape_of(self.out)}"
+
+    def accept(self, answer: Any) -> Accepted:
+        """Looks once at shapes, randomness and traceability.
+
+        Raises:
+            UsageError: the answer is not such a function; says what came and what is asked.
+            PrecisionError: a float64 answer while the 64-bit flag is off.
+        """
+        if isinstance(answer, Accepted):
+            answer = answer.answer
+        if eqx.is_array(answer) or isinstance(answer, np.ndarray):
+            answer = Table(jnp.asarray(answer))
+        if not callable(answer):
+            raise UsageError(
+                f"`answer` is {type(answer).__name__}",
+                f"This problem asks for {self}.",
+            )
+        guard(answer, "`answer`")
+        key = jax.random.key(0)
+        fault: Exception | None = None
+        for random in (False, True):
+            args = (*self.ins, key) if random else self.ins
+            try:
+                got = eqx.filter_eval_shape(answer, *args)
+            except _UNTRACEABLE:
+                got = self._call_on_host(answer, random)
+                return Accepted(answer, self.ins, self._check(got), random, traced=False)
+            except TypeError as e:
+                fault = fault or e
+                continue
+            except (ValueError, IndexError) as e:
+                raise UsageError(
+                    f"`answer` fails on {self}: {str(e).splitlines()[0]}",
+                    "Functions see one sample, without a batch axis.",
+                ) from e
+            return Accepted(answer, self.ins, self._check(got), random, traced=True)
+        raise UsageError(
+            f"`answer` does not take ({', '.join(map(shape_of, self.ins))}): "
+            + str(fault).splitlines()[0],
+            f"This problem asks for {self}.",
+        ) from fault
+
+    def _call_on_host(self, answer: Any, random: bool) -> np.ndarray:
+        args = [np.zeros(s.shape, s.dtype) for s in self.ins]
+        got = answer(*args, jax.random.key(0)) if random else answer(*args)
+        return np.asarray(got)
+
+    def _check(self, got: Any) -> Shape:
+        if not hasattr(got, "shape"):
+            got = np.asarray(got)
+        shape, asked = tuple(got.shape), tuple(self.out.shape)
+        fits = len(shape) == len(asked) and all(
+            b in (-1, a) for a, b in zip(shape, asked, strict=True)
+        )
+        if not fits:
+            raise UsageError(f"`answer` gives {shape_of(got)}", f"This problem asks for {self}.")
+        return Shape(shape, np.dtype(got.dtype))
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A problem asks for a sampler: `sample(key, n) -> [n, *row]`, or an array of draws.
+
+    Args:
+        row: shape and dtype of one draw.
+    """
+
+    row: Shape
+
+    def __str__(self) -> str:
+        return f"a sampler of {shape_of(self.row)}, or an array of draws"
+
+    def accept(self, answer: Any) -> Any:
+        """The sampler itself, or `Draws`.
+
+        Raises:
+            UsageError: rows of another shape, or neither a sampler nor an array.
+        """
+        guard(answer, "`answer`")
+        if hasattr(answer, "sample"):
+            got = eqx.filter_eval_shape(answer.sample, jax.random.key(0), 3)
+            if tuple(got.shape) != (3, *self.row.shape):
+                raise UsageError(
+                    f"`answer.sample` gives rows of shape {tuple(got.shape)[1:]}",
+                    f"This problem asks for {self}.",
+                )
+            return answer
+        x = np.asarray(answer.x if isinstance(answer, Draws) else answer)
+        if x.dtype.kind not in "fiu" or x.shape[1:] != tuple(self.row.shape) or x.ndim == 0:
+            raise UsageError(
+                f"`answer` is {shape_of(x) if x.dtype != object else type(answer).__name__}",
+                f"This problem asks for {self}.",
+            )
+        if not np.isfinite(x).all():
+            raise UsageError("`answer` holds NaN or inf")
+        return Draws(x)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A problem asks for a point of a vector space: a tree of arrays like `like`.
+
+    Args:
+        like: tree of shapes and dtypes.
+    """
+
+    like: Any
+
+    def __str__(self) -> str:
+        leaves = [shape_of(x) for x in jax.tree.leaves(self.like)]
+        return f"a point {', '.join(leaves)}"
+
+    def accept(self, answer: Any) -> Any:
+        """The point as arrays of the asked dtypes.
+
+        Raises:
+            UsageError: another structure or shape, or a value that is not finite.
+        """
+        if jax.tree.structure(answer) != jax.tree.structure(self.like):
+            raise UsageError(
+                f"`answer` is {type(answer).__name__}", f"This problem asks for {self}."
+            )
+        guard(answer, "`answer`")
+        for got, asked in zip(
+            jax.tree.leaves(answer), jax.tree.leaves(self.like), strict=True
+        ):
+            if tuple(np.shape(got)) != tuple(asked.shape):
+                raise UsageError(
+                    f"`answer` is {shape_of(np.asarray(got))}", f"This problem asks for {self}."
+                )
+            if not np.isfinite(np.asarray(got)).all():
+                raise UsageError("`answer` holds NaN or inf")
+        return jax.tree.map(lambda x, s: jnp.asarray(x, s.dtype), answer, self.like)
+
+
+@eqx.filter_jit
+def _map_rows(f, columns):
+    return jax.vmap(f)(*columns)
+
+
+def evaluate(f: Accepted, *columns: Any, block: int = 4096) -> np.ndarray:
+    """A deterministic function on every row, in blocks, as NumPy.
+
+    Args:
+        f: an accepted function.
+        columns: one array [n, *in] for each argument.
+        block: rows evaluated at a time (bounds the memory).
+
+    Returns:
+        Array [n, *out].
+
+    Raises:
+        HypothesisError: the function is random.
+    """
+    if f.random:
+        raise HypothesisError("`answer` is random", "This bound needs one value for each row.")
+    n = len(columns[0])
+    rows = [np.asarray(c) for c in columns]
+    if not f.traced:
+        return np.stack([np.asarray(f.answer(*[r[i] for r in rows])) for i in range(n)])
+    out = []
+    for at in range(0, n, block):
+        part = [r[at : at + block] for r in rows]
+        short = block - len(part[0])
+        if short and n > block:  # one shape for all blocks: one compilation
+            part = [np.concatenate([p, np.repeat(p[-1:], short, 0)]) for p in part]
+        out.append(np.asarray(_map_rows(f.answer, part))[: block - short])
+    return np.concatenate(out)
