@@ -242,9 +242,7 @@ class Point:
                 f"`answer` is {type(answer).__name__}", f"This problem asks for {self}."
             )
         guard(answer, "`answer`")
-        for got, asked in zip(
-            jax.tree.leaves(answer), jax.tree.leaves(self.like), strict=True
-        ):
+        for got, asked in zip(jax.tree.leaves(answer), jax.tree.leaves(self.like), strict=True):
             if tuple(np.shape(got)) != tuple(asked.shape):
                 raise UsageError(
                     f"`answer` is {shape_of(np.asarray(got))}", f"This problem asks for {self}."

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +55,8 @@ class Hypothesis:
     def __post_init__(self):
         if self.state not in STATES:
             raise UsageError(
-                f"`state` of a hypothesis is {self.state!r}", remedy=nearest(str(self.state), STATES)
+                f"`state` of a hypothesis is {self.state!r}",
+                remedy=nearest(str(self.state), STATES),
             )
 
 
@@ -225,7 +226,7 @@ class Certificate:
 
     def require(
         self, *, kind: str | None = None, gap: float | None = None, verdict: str = "conditional"
-    ) -> Self:
+    ) -> "Certificate":
         """Decides: returns the certificate, or raises where it promises less than is asked.
 
         Args:

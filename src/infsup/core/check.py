@@ -224,7 +224,9 @@ def _levels(stored: Any, certificates: list[Certificate]) -> list[Finding]:
     if used > ledger.spent + Fraction(len(certificates), 2**50):
         text = f"the certificates use delta {float(used):.3g}, the ledger spent {float(ledger.spent):.3g}"
         return [Finding("level", "fails", text)]
-    text = f"delta {float(ledger.spent):.3g} of {ledger.granted:g} spent on {len(entries)} statements"
+    text = (
+        f"delta {float(ledger.spent):.3g} of {ledger.granted:g} spent on {len(entries)} statements"
+    )
     return [Finding("level", "agrees", text)]
 
 
@@ -272,4 +274,3 @@ def _replay(path: Any, claims: list[Certificate], problem: Any, like: Any) -> li
             text += f", {again.verdict}; claimed [{_text(claim.lower)}, {_text(claim.upper)}]"
         found.append(Finding(name, "agrees" if same else "fails", text))
     return found
-

@@ -214,5 +214,3 @@ def _unflatten(prefix: str, like: Any, arrays: dict[str, np.ndarray]) -> Any:
             # copied: the file's bytes are read-only and must not be given away by donation
             new.append(jnp.array(a, copy=True) if isinstance(x, jax.Array) else np.array(a))
     return jax.tree.unflatten(structure, new)
-
-

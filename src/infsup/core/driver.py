@@ -213,7 +213,8 @@ def advance(method, problem, key, rest, merit, loop: Loop, last, every, looks) -
         return Loop(arrays, i, ok, done, metrics, best, stale, rows, c.count + look)
 
     def go_on(c: Loop):
-        return (c.step < last) & c.ok & ~c.done & (c.stale < looks) & (c.count < HISTORY)
+        room = c.count < HISTORY if c.rows else True
+        return (c.step < last) & c.ok & ~c.done & (c.stale < looks) & room
 
     return jax.lax.while_loop(go_on, to_look, loop)
 
@@ -374,7 +375,6 @@ class Services:
     phase: Callable[[str], None] = lambda name: None
     donate: bool = False
     stage: int = 0
-    hurry: bool = False  # a second Ctrl-C: return at once, uncertified
 
 
 @dataclass(frozen=True)
@@ -431,9 +431,7 @@ def iterate(
 
     def tell(kind: str, new: dict[str, np.ndarray]) -> str:
         metrics = {k: float(v) for k, v in loop.metrics.items()}
-        event = Event(
-            kind, services.stage, int(loop.step), steps, metrics, new, clock.seconds
-        )
+        event = Event(kind, services.stage, int(loop.step), steps, metrics, new, clock.seconds)
         said = [t(event) for t in services.tell]
         return next((s.why or "callback" for s in said if isinstance(s, Stop)), "")
 
@@ -445,12 +443,6 @@ def iterate(
         try:
             with clock:
                 loop = engine.advance(loop, last)
-        except KeyboardInterrupt:
-            if not bases:
-                raise  # the state was donated to the step that is lost
-            loop, why = bases[-1], "interrupted"
-            services.hurry = True
-            break
         except Exception as e:
             if at == 0 or services.donate:
                 raise  # no answer yet: the error is the result
@@ -489,7 +481,7 @@ def iterate(
         seconds = max(clock.last, 1e-9)
         length = int(np.clip(length * np.clip(CHUNK_SECONDS / seconds, 0.25, 8.0), 1, NEVER // 4))
 
-    if why not in ("not finite", "error") and not services.donate and not services.hurry:
+    if why not in ("not finite", "error") and not services.donate and not services.flag.hurry:
         with clock:
             loop, why = engine.confirm(loop, why, bases, start)
     outcome = finish(method, problem, engine.state(loop), key)
@@ -580,7 +572,8 @@ class _Engine:
             return {}
         if self.method.host:
             return {k: np.array([r[k] for r in loop.rows]) for k in loop.rows[0]}
-        return {k: np.array(v[:count]) for k, v in loop.rows.items()}
+        # sliced on the host: a slice of each length would be a compilation of its own
+        return {k: np.asarray(v)[:count].copy() for k, v in loop.rows.items()}
 
     def empty_rows(self, loop: Loop) -> Loop:
         if self.method.host:

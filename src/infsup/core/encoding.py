@@ -107,7 +107,9 @@ def encode(x: Any, arrays: dict[str, np.ndarray], path: str, *, copy_data: bool 
 
 def _tidy(key: str, number: int) -> str:
     """A key as part of an array's name."""
-    return key if key.replace("_", "").isalnum() and key.isascii() and len(key) < 60 else f"k{number}"
+    return (
+        key if key.replace("_", "").isalnum() and key.isascii() and len(key) < 60 else f"k{number}"
+    )
 
 
 def _encode_object(x: Any, arrays: dict[str, np.ndarray], path: str, copy_data: bool) -> Any:
@@ -166,9 +168,7 @@ def _encode_split(x: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
         return {"array": f"{path}.{side}_index", "host": True}
 
     first = x.fit if x.fit is not None else {}
-    columns = {
-        k: [np.dtype(a.dtype).name, [int(n) for n in a.shape[1:]]] for k, a in first.items()
-    }
+    columns = {k: [np.dtype(a.dtype).name, [int(n) for n in a.shape[1:]]] for k, a in first.items()}
     return {
         "name": x.name,
         "source": x.source,

@@ -231,9 +231,7 @@ def _like(stored: Any, like: Any) -> Any:
         got = stored.leaves.get(where)
         if got is None or got.shape != x.shape or got.dtype != x.dtype:
             have = "nothing" if got is None else f"{got.dtype}{got.shape}"
-            raise UsageError(
-                f"`like` has {x.dtype}{x.shape} at {where}, the solution holds {have}"
-            )
+            raise UsageError(f"`like` has {x.dtype}{x.shape} at {where}, the solution holds {have}")
         new.append(type_of(got, x))
     if len(stored.leaves) != sum(eqx.is_array(x) for _, x in leaves):
         raise UsageError("`like` has fewer arrays than the stored answer")

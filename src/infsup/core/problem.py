@@ -136,5 +136,3 @@ def _feed_function(h: Any, f: types.FunctionType, seen: set[int]) -> None:
             _feed(h, cell.cell_contents, seen)
         except ValueError:  # a cell that is not filled yet
             h.update(b"empty cell\x1e")
-
-

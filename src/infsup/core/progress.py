@@ -54,9 +54,7 @@ class Progress:
             detail = f"{_seconds(event.seconds / event.step)}/step"
         for name, value in list(event.metrics.items())[:2]:
             detail += f"  {name} {value:.4g}"
-        self._bar.update(
-            self._task, total=max(event.steps, 1), completed=event.step, detail=detail
-        )
+        self._bar.update(self._task, total=max(event.steps, 1), completed=event.step, detail=detail)
 
 
 def _seconds(s: float) -> str:

@@ -101,7 +101,7 @@ class Solution:
     def cost(self) -> dict[str, float]:
         """Steps, seconds of stepping, of compiling, of certifying, in total."""
         return {
-            "steps": self.steps,
+            "steps": float(self.steps),
             "seconds": math.fsum(s.seconds for s in self.stages),
             "compile_seconds": math.fsum(s.compile_seconds for s in self.stages),
             **self.seconds,

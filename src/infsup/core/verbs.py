@@ -98,7 +98,6 @@ def solve(
     ran: Ran | None = None
     certificates: tuple[Certificate, ...] = ()
     comparators: dict[str, Certificate] = {}
-    hurry = False
 
     with Interrupt() as flag, Progress(progress) as bar:
         for number, m in enumerate(methods):
@@ -146,7 +145,7 @@ def solve(
                 stage=number,
             )
             ran = iterate(given, m, k, start=outcome, stop=stop, services=services)
-            outcome, hurry = ran.outcome, services.hurry
+            outcome = ran.outcome
             done.append(
                 Stage(
                     type(m).__name__,
@@ -164,18 +163,17 @@ def solve(
         if ran is not None and ran.certificate is not None:
             certificates, bounds = (ran.certificate,), bounds[:1]
         try:
-            if hurry:
-                raise KeyboardInterrupt
-            bar.phase("certifying")
-            if not certificates:
-                share = ledger.share(len(bounds))
-                for number, b in enumerate(bounds):
-                    k = branch(key, "certify", 0, number)
-                    c = bracket(b, problem, outcome, seen, k, share)
-                    if c.level < 1.0:
-                        ledger = ledger.spend(share, name_of(type(b)))
-                    certificates += (c,)
-            comparators = _comparators(problem, bounds[0], outcome, key, delta)
+            with flag.breakable():
+                bar.phase("certifying")
+                if not certificates:
+                    share = ledger.share(len(bounds))
+                    for number, b in enumerate(bounds):
+                        k = branch(key, "certify", 0, number)
+                        c = bracket(b, problem, outcome, seen, k, share)
+                        if c.level < 1.0:
+                            ledger = ledger.spend(share, name_of(type(b)))
+                        certificates += (c,)
+                comparators = _comparators(problem, bounds[0], outcome, key, delta)
         except KeyboardInterrupt:
             if not certificates:
                 certificates = (_uncertified(problem, bounds[0]),)
@@ -288,9 +286,7 @@ def _a_problem(problem: Any) -> None:
         require_64_bit(f"`{type(problem).__name__}`")
 
 
-def _chosen(
-    problem: Problem, method: Any, bounds: Any
-) -> tuple[Method, tuple[Bound, ...], str]:
+def _chosen(problem: Problem, method: Any, bounds: Any) -> tuple[Method, tuple[Bound, ...], str]:
     """Method and bounds, chosen where they were not named."""
     choice = Choice(None, (), "")
     if method is None or bounds is None:
@@ -349,5 +345,3 @@ def _uncertified(problem: Problem, bound: Bound) -> Certificate:
         verdict="refused",
         reason="a second Ctrl-C came before the answer was certified",
     )
-
-
