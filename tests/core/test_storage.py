@@ -1089,7 +1089,7 @@ def version(v: int):
 
 def in_place(path, document, arrays):
     """A planted bug: the three files written over the old ones."""
-    spare = tempfile.mkdtemp(dir=FAST)
+    spare = tempfile.mkdtemp(dir=os.path.dirname(os.path.dirname(path)))
     try:
         os_, storage.os = storage.os, os
         storage.write_folder(f"{spare}/s", document, arrays)
@@ -1370,24 +1370,26 @@ def main(jobs: str) -> None:
     """Each job in a fork of its own, so that nothing planted outlives it."""
     outs = []
     for name, *args in json.loads(jobs):
-        base = tempfile.mkdtemp(dir=FAST)
+        root = tempfile.mkdtemp(dir=FAST)
+        base, result = f"{root}/base", Path(f"{root}/result")
+        os.mkdir(base)
         begin = time.perf_counter()
-        result = f"{base}.json"
         pid = os.fork()
         if pid == 0:
             try:
                 # Far above what a reader needs, far below what a false length would ask for.
                 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
                 out = JOBS[name](base, *args)
-                Path(result).write_text(json.dumps({**out, "jax": "jax" in sys.modules}))
+                result.write_text(json.dumps({**out, "jax": "jax" in sys.modules}))
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
-        shutil.rmtree(base, ignore_errors=True)
-        outs.append(json.loads(Path(result).read_text()))
-        os.unlink(result)
+        outs.append(json.loads(result.read_text()) if result.exists() else None)
+        shutil.rmtree(root)
+        if outs[-1] is None:
+            sys.exit(f"{name} {args} ended without a result")
         outs[-1]["seconds"] = round(time.perf_counter() - begin, 2)
     print(json.dumps(outs))
 
