@@ -74,7 +74,9 @@ class Keeper:
         """Writes a checkpoint when one is due, or when forced."""
         if not force and time.monotonic() - self.last < self.at.seconds:
             return
-        arrays = _flatten("loop", loop._replace(rows={}))
+        # on the host, a loop has no metrics before its first step, so they are not kept
+        metrics = {} if isinstance(loop.step, int) else loop.metrics
+        arrays = _flatten("loop", loop._replace(rows={}, metrics=metrics))
         arrays |= {f"row.{i}.{k}": v for i, t in enumerate(tables) for k, v in t.items()}
         if start is not None:
             arrays |= _flatten("start", eqx.filter(start, eqx.is_array))

@@ -26,7 +26,6 @@ HOMES = (
     "continuum",
     "rl",
     "generative",
-    "problems",
 )
 """The packages whose `PUBLIC` table may be asked for a name that stands in a file."""
 
