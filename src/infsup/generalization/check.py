@@ -1,0 +1,51 @@
+"""The pillar's claims, derived again from their proofs: NumPy and `core/intervals` only."""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from infsup.core.intervals import betting, clopper_pearson, paired_difference, student_t
+
+
+def HoldOut(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """From counts and delta; or from the losses of the rows, delta and the range."""
+    delta = float(proof["delta"])
+    if "rows" in proof:
+        found = clopper_pearson(int(proof["wrong"]), int(proof["rows"]), delta)
+        return found.lower, found.upper
+    values = np.asarray(proof["values"], np.float64)
+    if proof["range"] is None:
+        found = student_t(values, delta)
+        return max(found.lower, 0.0), found.upper
+    lo, hi = map(float, proof["range"])
+    found = betting(values, delta, lo=lo, hi=hi)
+    return found.lower, found.upper
+
+
+def HeldOutRate(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
+    """The quotient of two counts; or the mean of the rows' losses."""
+    if "rows" in proof:
+        wrong, rows = int(proof["wrong"]), int(proof["rows"])
+        if not 0 <= wrong <= rows or rows == 0:
+            raise ValueError(f"{wrong} wrong of {rows} rows")
+        return Fraction(wrong, rows), Fraction(wrong, rows)
+    values = np.asarray(proof["values"], np.float64)
+    mean = math.fsum(values) / len(values)
+    return mean, mean
+
+
+def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """From the rows that the one and the other had wrong, in their order."""
+    a, b = (np.asarray(proof[k]).astype(bool).astype(float) for k in "ab")
+    found = paired_difference(a, b, float(proof["delta"]))
+    return found.lower, found.upper
+
+
+def Betting(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """From the values in their order, delta and the range."""
+    lo, hi = map(float, proof["range"])
+    values = np.asarray(proof["values"], np.float64)
+    found = betting(values, float(proof["delta"]), lo=lo, hi=hi)
+    return found.lower, found.upper

@@ -1,0 +1,16 @@
+"""Functions as Equinox modules, and recipes that make them."""
+
+from infsup.core.lazy import lazy
+
+OTHERS = {
+    "MLP": "recipes",
+    "Linear": "recipes",
+    "affine": "recipes",
+    "Flat": "recipes",
+    "Standardised": "recipes",
+    "trainable": "recipes",
+}
+
+PUBLIC = {**OTHERS}
+
+__getattr__, __dir__ = lazy(__name__, PUBLIC)

@@ -1,0 +1,87 @@
+"""One step of any Optax transformation on a smooth problem."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from infsup.networks.recipes import trainable
+from infsup.optimization.model import begin
+from infsup.optimization.problem import FiniteSum, Smooth
+
+SCHEDULES = ("constant", "linear", "cosine")
+MEMORY = 0.99
+
+
+class State(NamedTuple):
+    """An iterate, the optimiser's memory, and the sums of a moving average of the loss."""
+
+    model: Any
+    optimiser: Any
+    losses: Any
+    weights: Any
+
+
+def schedule(name: str, rate: Any, steps: Any) -> Callable:
+    """The rate as a function of the step's number, falling to zero after the last one.
+
+    Formula: rate, rate (1 - n/steps), or rate (1 + cos(pi n/steps))/2.
+    """
+
+    def at(count):
+        if name == "constant":
+            return rate
+        part = jnp.asarray(count, jnp.float32) / jnp.asarray(steps, jnp.float32)
+        part = jnp.clip(part, 0.0, 1.0)
+        return rate * (1.0 - part if name == "linear" else 0.5 * (1.0 + jnp.cos(math.pi * part)))
+
+    return at
+
+
+def norm(tree: Any) -> Any:
+    """Euclidean norm over all arrays of a tree."""
+    return jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(tree)))
+
+
+def init(model: Any, problem: Smooth, transform: Any, start: Any, key: Any) -> State:
+    """The state before the first step."""
+    first = begin(model, problem, start, key)
+    memory = transform.init(eqx.filter(first, trainable(first)))
+    return State(first, memory, jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
+
+
+def gradient(problem: Smooth, model: Any, rows: Any = None) -> tuple[Any, Any, Any, Any]:
+    """Loss (of some rows, or the objective), gradient, what is trained, and what is not."""
+    params, fixed = eqx.partition(model, trainable(model))
+
+    def f(p):
+        answer = eqx.combine(p, fixed)
+        return problem.objective(answer) if rows is None else problem.loss(answer, rows)
+
+    return *jax.value_and_grad(f)(params), params, fixed
+
+
+def drawn(problem: Smooth, key: Any, batch: int | None) -> Any:
+    """A batch; None stands for the whole objective."""
+    return problem.batch(key, batch) if batch and isinstance(problem, FiniteSum) else None
+
+
+def step(
+    problem: Smooth, transform: Any, state: State, key: Any, batch: int | None
+) -> tuple[State, dict[str, Any]]:
+    """One update; metrics of the state that came in.
+
+    "loss" is that of the batch. "loss_average" is its moving average over about 100 steps, which
+    falls where single batches are noisy.
+    """
+    loss, g, params, fixed = gradient(problem, state.model, drawn(problem, key, batch))
+    updates, memory = transform.update(g, state.optimiser, params)
+    losses = MEMORY * state.losses + (1 - MEMORY) * loss.astype(jnp.float32)
+    weights = MEMORY * state.weights + (1 - MEMORY)
+    model = eqx.combine(optax.apply_updates(params, updates), fixed)
+    metrics = {"loss": loss, "loss_average": losses / weights, "gradient": norm(g)}
+    return State(model, memory, losses, weights), metrics

@@ -1,0 +1,142 @@
+"""Muon: momentum, orthogonalised."""
+
+import math
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from infsup.core.method import IterativeMethod, Outcome
+from infsup.optimization import arguments, first_order
+from infsup.optimization.model import check
+from infsup.optimization.problem import Number, Smooth
+
+POLYNOMIALS = (
+    (4.0848, -6.8946, 2.9270),
+    (3.9505, -6.3029, 2.6377),
+    (3.7418, -5.5913, 2.3037),
+    (2.8769, -3.1427, 1.2046),
+    (2.8366, -3.0525, 1.2012),
+)
+"""Five Newton-Schulz steps x -> a x + b x^3 + c x^5; Optax's preset "dion"."""
+
+
+class Memory(NamedTuple):
+    """What the two optimisers remember, and the orthogonality residual of the last step."""
+
+    matrices: Any
+    rest: Any
+    residual: Any
+
+
+class Muon(IterativeMethod):
+    r"""Momentum with orthogonalised steps for matrices; AdamW for biases and other vectors.
+
+    A matrix W[out, in] (of a convolution: all axes but the first together) moves by
+    W <- W - rate (0.2 sqrt(max(out, in)) O + weight_decay W), with O the Newton-Schulz
+    approximation (`optax.contrib.scale_by_muon`) of the polar factor of the Nesterov momentum.
+    An orthogonal O has root mean square 1/sqrt(max(out, in)), so every matrix moves by 0.2 rate
+    root mean square, whatever its shape, as AdamW's do: one rate serves both.
+
+    The metric "orthogonality" is max over matrices of |O O^T - I|_F / sqrt(rows) of the shorter
+    side, of the step that this iterate makes.
+
+    Args:
+        model: a recipe, a module as the start, or `key -> module`; `MLP()` by default.
+        rate: step size, > 0.
+        steps: the budget.
+        batch: rows a step, at most as many as there are; None for the whole objective.
+        momentum: in [0, 1).
+        weight_decay: >= 0; not part of the objective.
+        schedule: of the rate: "constant", "linear", "cosine".
+
+    Raises:
+        UsageError: a number outside its range.
+
+    Source: K. Jordan et al., Muon (2024), as `optax.contrib.muon` has it; the scale 0.2
+    sqrt(max(out, in)): J. Liu et al., Muon is scalable for LLM training, arXiv:2502.16982.
+    """
+
+    problems: ClassVar = (Smooth,)
+    merit: ClassVar = "loss_average"
+
+    model: Any = None
+    rate: Number = 3e-3
+    steps: Number = 2000
+    batch: int | None = eqx.field(static=True, default=64)
+    momentum: Number = 0.95
+    weight_decay: Number = 1e-4
+    schedule: str = eqx.field(static=True, default="cosine")
+
+    def __check_init__(self):
+        arguments.number("Muon", "rate", self.rate, above=0)
+        arguments.whole("Muon", "steps", self.steps, least=1)
+        if self.batch is not None:
+            arguments.whole("Muon", "batch", self.batch, least=1)
+        arguments.number("Muon", "momentum", self.momentum, above=0, least=True)
+        arguments.number("Muon", "weight_decay", self.weight_decay, above=0, least=True)
+        arguments.one_of("Muon", "schedule", self.schedule, first_order.SCHEDULES)
+
+    def suits(self, problem):
+        check(self.model, self.batch, problem, "Muon")
+
+    def _transform(self):
+        rate = first_order.schedule(self.schedule, self.rate, self.steps)
+        orthogonal = optax.contrib.scale_by_muon(
+            ns_coeffs=POLYNOMIALS, beta=self.momentum, weight_dimension_numbers=_sides
+        )
+        after = optax.chain(
+            optax.add_decayed_weights(self.weight_decay), optax.scale_by_learning_rate(rate)
+        )
+        vectors = optax.adamw(rate, weight_decay=self.weight_decay)
+
+        def init(params):
+            matrices, rest = _cut(params)
+            memory = orthogonal.init(matrices), after.init(matrices)
+            return Memory(memory, vectors.init(rest), jnp.zeros((), jnp.float32))
+
+        def update(g, memory, params):
+            (mg, vg), (mp, vp) = _cut(g), _cut(params)
+            o, first = orthogonal.update(mg, memory.matrices[0], mp)
+            scaled = jax.tree.map(lambda a: (0.2 * math.sqrt(max(_shape(a)))) * a, o)
+            u, second = after.update(scaled, memory.matrices[1], mp)
+            v, rest = vectors.update(vg, memory.rest, vp)
+            worst = jnp.zeros((), jnp.float32)
+            for a in jax.tree.leaves(o):
+                worst = jnp.maximum(worst, residual(a).astype(jnp.float32))
+            return eqx.combine(u, v), Memory((first, second), rest, worst)
+
+        return optax.GradientTransformation(init, update)
+
+    def init(self, problem, start, key):
+        return first_order.init(self.model, problem, self._transform(), start, key)
+
+    def step(self, problem, state, key):
+        new, metrics = first_order.step(problem, self._transform(), state, key, self.batch)
+        return new, {**metrics, "orthogonality": new.optimiser.residual}
+
+    def finish(self, problem, state, key):
+        return Outcome(state.model)
+
+
+def residual(a: Any) -> Any:
+    """|A A^T - I|_F / sqrt(rows) of a matrix, or of its transpose where that has fewer rows."""
+    m = a.reshape(_shape(a))
+    m = m if m.shape[0] <= m.shape[1] else m.T
+    return jnp.linalg.norm(m @ m.T - jnp.eye(m.shape[0], dtype=m.dtype)) / math.sqrt(m.shape[0])
+
+
+def _shape(a: Any) -> tuple[int, int]:
+    return a.shape[0], math.prod(a.shape[1:])
+
+
+def _cut(tree: Any) -> tuple[Any, Any]:
+    return eqx.partition(tree, lambda x: eqx.is_array(x) and x.ndim >= 2)
+
+
+def _sides(tree: Any) -> Any:
+    """Equinox's weights are [out, in, ...]."""
+    axes = lambda a: optax.contrib.MuonDimensionNumbers(tuple(range(1, a.ndim)), (0,))  # noqa: E731
+    return jax.tree.map(axes, tree)
