@@ -36,7 +36,11 @@ def main():
     os.chdir(ROOT)
     # Two makes at the same time set up one after the other.
     with open(__file__) as this:
-        fcntl.flock(this, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(this, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another make, which is setting up", flush=True)
+            fcntl.flock(this, fcntl.LOCK_EX)
         if arguments.lock:
             lock()
         else:
