@@ -4,6 +4,7 @@ One language everywhere: the more ink between the posts, the stronger the promis
 that a certificate prints itself with nothing but NumPy at hand; colours are added by the caller.
 """
 
+import functools
 import html
 import math
 import unicodedata
@@ -85,6 +86,7 @@ WIDENING = Fraction(1, 100)
 FEW_COLUMNS = 60
 """Below this width the numbers of a bracket stand on their own line."""
 
+Real = float | int
 Number = Fraction | float
 """Exact; a float only where it is infinite."""
 
@@ -130,7 +132,7 @@ def _units(x: Fraction, unit: int, way: int) -> int:
 
 
 def _write(n: int, unit: int, percent: bool, reference: int | None = None) -> str:
-    """n * 10**unit as text; `reference` is the exponent that decides between 0.0098 and 9.8e-3."""
+    """The number n * 10**unit; the exponent `reference` decides between 0.0098 and 9.8e-3."""
     unit += 2 if percent else 0
     sign, digits = "-" if n < 0 else "", str(abs(n))
     e = len(digits) - 1 + unit
@@ -140,7 +142,7 @@ def _write(n: int, unit: int, percent: bool, reference: int | None = None) -> st
     elif unit <= 0 and -2 <= judge < 16:
         digits = digits.rjust(1 - unit, "0")
         body = digits[:unit] + "." + digits[unit:] if unit else digits
-    elif 0 < unit and e < 5:
+    elif unit > 0 and e < 5:
         body = digits + "0" * unit
     else:
         body = digits[0] + ("." + digits[1:] if len(digits) > 1 else "") + f"e{e}"
@@ -226,7 +228,7 @@ def _apart(lo: Number, hi: Number) -> bool:
     """Whether the ends have one sign and lie more than a factor of 100 apart."""
     if not (_finite(lo) and _finite(hi)):
         return False
-    return bool(0 < lo and hi > 100 * lo) or bool(hi < 0 and lo < 100 * hi)
+    return bool(lo > 0 and hi > 100 * lo) or bool(hi < 0 and lo < 100 * hi)
 
 
 def _ends(lower: Any, upper: Any, percent: bool, truth: Number | None = None) -> _Ends:
@@ -235,29 +237,25 @@ def _ends(lower: Any, upper: Any, percent: bool, truth: Number | None = None) ->
     if lo == hi:
         whole = _whole(lower if isinstance(lower, Fraction) else upper, percent)
         return _Ends(lo, hi, whole, whole, whole, None, percent)
-    if not (_finite(lo) and _finite(hi)) or _apart(lo, hi):
-        texts = []
-        for x, way in ((lo, -1), (hi, +1)):
-            beyond = outside if outside is not None and (outside < x) == (way < 0) else None
-            slack = abs(x) / 200 if isinstance(x, Fraction) else Fraction(0)
-            texts.append(_rounded(x, way, slack, percent, beyond))
-        return _Ends(lo, hi, texts[0], texts[1], "", None, percent)
-    assert isinstance(lo, Fraction)
-    assert isinstance(hi, Fraction)
-    reference = max(_exponent(x) for x in (lo, hi) if x)
-    last = reference - MOST_DIGITS
-    for unit in range(max(_exponent(hi - lo), last), last - 1, -1):
-        a, b = _units(lo, unit, -1), _units(hi, unit, +1)
-        step = Fraction(10) ** unit
-        if (
-            (b - a) * step - (hi - lo) <= WIDENING * (hi - lo)
-            and (a != 0 or lo == 0)
-            and (b != 0 or hi == 0)
-            and (outside is None or not a * step <= outside <= b * step)
-        ):
-            break
-    low, high = _write(a, unit, percent, reference), _write(b, unit, percent, reference)
-    return _Ends(lo, hi, low, high, "", unit, percent)
+    if isinstance(lo, Fraction) and isinstance(hi, Fraction) and not _apart(lo, hi):
+        reference = max(_exponent(x) for x in (lo, hi) if x)
+        last = reference - MOST_DIGITS
+        for unit in range(max(_exponent(hi - lo), last), last - 1, -1):
+            a, b = _units(lo, unit, -1), _units(hi, unit, +1)
+            step = Fraction(10) ** unit
+            if outside is not None and a * step <= outside <= b * step:
+                continue
+            shown = (a != 0 or lo == 0) and (b != 0 or hi == 0)
+            if unit == last or (shown and (b - a) * step - (hi - lo) <= WIDENING * (hi - lo)):
+                low = _write(a, unit, percent, reference)
+                high = _write(b, unit, percent, reference)
+                return _Ends(lo, hi, low, high, "", unit, percent)
+    texts = []
+    for x, way in ((lo, -1), (hi, +1)):
+        beyond = outside if outside is not None and (outside < x) == (way < 0) else None
+        slack = abs(x) / 200 if isinstance(x, Fraction) else Fraction(0)
+        texts.append(_rounded(x, way, slack, percent, beyond))
+    return _Ends(lo, hi, texts[0], texts[1], "", None, percent)
 
 
 def _percent(c: Certificate) -> bool:
@@ -401,9 +399,10 @@ def plain(text: str) -> str:
 
 def cells(text: str) -> int:
     """How many columns of a terminal the text takes."""
-    return sum(_cell(ch) for ch in text)
+    return sum(map(_cell, text))
 
 
+@functools.cache
 def _cell(ch: str) -> int:
     if ch.isascii():
         return 1
@@ -543,7 +542,7 @@ class _Axis:
 
 
 def _axis(
-    ends: _Ends, marks: Sequence[Number], log: bool | None, before: float = 0, after: float = 0
+    ends: _Ends, marks: Sequence[Number], log: bool | None, before: Real = 0, after: Real = 0
 ) -> _Axis:
     """The scale that shows the bracket and the marks, with air around it.
 
@@ -551,7 +550,8 @@ def _axis(
         ends: the bracket.
         marks: the values that are to stand on the scale.
         log: None leaves the choice to the rule: lo > 0 and hi > 100 lo.
-        before, after: least air, in units of the bracket's width.
+        before: least air below, in units of the bracket's width.
+        after: least air above.
     """
     finite = [x for x in (ends.lo, ends.hi) if isinstance(x, Fraction)]
     shown = [*finite, *(m for m in marks if isinstance(m, Fraction))]
@@ -1062,7 +1062,11 @@ def describe(
     Args:
         c: the certificate.
         title: what stands at the left of the first line; default: what the certificate is of.
-        truth, comparators, width, ascii, log: as for `text`.
+        truth: the true value, as for `text`.
+        comparators: name -> number or certificate.
+        width: columns.
+        ascii: whether nothing but ASCII may be printed.
+        log: whether the axis is logarithmic, as for `text`.
 
     Returns:
         Lines of at most `width` columns, joined.
@@ -1183,32 +1187,47 @@ _DRAWING = (
 )
 
 STYLE: str = _rules(".infsup-br") + _DRAWING
-"""CSS of the brackets. `svg(..., style=False)` leaves it out for pages that hold it once."""
+"""CSS of the brackets. `svg(..., style=False)` leaves it out for pages that hold it once.
+
+Without < > and &, which HTML and XML read differently inside a style.
+"""
+
+_LABELS = {"tr": "tl", "cm": "cl"}
+_Item = tuple[float, tuple[str, str], str]
+"""Position, name and value, and class of a mark on the axis."""
 
 NARROW = 360
 """Pixels from which on the labels of an SVG may not collide."""
 
 
-def _px(text: str, size: float) -> float:
+def _px(text: str, size: Real) -> float:
     """An upper estimate of the width of a text in a system sans font."""
-    em = 0.0
-    for ch in text:
-        if _cell(ch) == 2 or ch in "WM@%mw…":
-            em += 1.05 if _cell(ch) == 2 else 0.95
-        elif ch in "il.,'|!:;j()[]frt ":
-            em += 0.4
-        elif ch.isupper():
-            em += 0.75
-        else:
-            em += 0.62 * _cell(ch)
-    return em * size
+    return sum(map(_em, text)) * size
 
 
-def _fit_px(text: str, size: float, room: float) -> str:
-    """The text cut so that it fits."""
-    while text and _px(text, size) > room:
-        text = text.rstrip("…")[:-1].rstrip() + "…" if len(text) > 2 else ""
-    return text
+@functools.cache
+def _em(ch: str) -> float:
+    if _cell(ch) == 2:
+        return 1.05
+    if ch in "WM@%mw…":
+        return 0.95
+    if ch in "il.,'|!:;j()[]frt ":
+        return 0.4
+    return 0.75 if ch.isupper() else 0.62 * _cell(ch)
+
+
+def _fit_px(name: str, value: str, size: Real, room: Real) -> str:
+    """Name and value, the name cut so that both fit."""
+    words = f"{name} {value}".strip()
+    if not name or _px(words, size) <= room:
+        return words
+    left, kept = room - _px(f"… {value}", size), 0
+    for ch in name:
+        left -= _em(ch) * size
+        if left < 0:
+            break
+        kept += 1
+    return f"{name[:kept].rstrip()}… {value}" if kept else value
 
 
 def _pretty(number: str) -> str:
@@ -1234,18 +1253,18 @@ def _at(fraction: float) -> str:
     return f"{100 * fraction:.2f}%"
 
 
-def _say(x: str, y: float, words: str, cls: str, anchor: str = "start", dx: float = 0) -> str:
+def _say(x: str, y: Real, words: str, cls: str, anchor: str = "start", dx: Real = 0) -> str:
     return _tag(
         "text", html.escape(words), x=x, y=f"{y:g}", dx=f"{dx:g}" if dx else None, class_=cls,
         text_anchor=anchor,
     )  # fmt: skip
 
 
-def _spot(x: str, y: float, shape: str) -> str:
+def _spot(x: str, y: Real, shape: str) -> str:
     return _tag("svg", shape, x=x, y=f"{y:g}", overflow="visible")
 
 
-def _bar_svg(kind: str, a: float, b: float, y: float) -> str:
+def _bar_svg(kind: str, a: Real, b: Real, y: Real) -> str:
     """What fills the bracket between two positions: more ink, stronger promise."""
     x, span = _at(a), _at(b - a)
     if kind == "proved":
@@ -1263,11 +1282,11 @@ def _bar_svg(kind: str, a: float, b: float, y: float) -> str:
     )
 
 
-def _post(x: float, y: float, thick: int = 2) -> str:
+def _post(x: Real, y: Real, thick: int = 2) -> str:
     return _tag("line", x1=_at(x), y1=y - 9, x2=_at(x), y2=y + 9, class_="bl", stroke_width=thick)
 
 
-def _arrow(y: float, right: bool, x: float) -> str:
+def _arrow(y: Real, right: bool, x: Real) -> str:
     """A dashed arrow from x to the edge: nothing is claimed on that side."""
     shape = "M-8-6-1 0-8 6" if right else "M8-6 1 0 8 6"
     head = _tag("path", d=shape, class_="bl", stroke_width=2)
@@ -1289,7 +1308,9 @@ def svg(
 
     Args:
         c: the certificate.
-        truth, comparators, log: as for `text`.
+        truth: the true value, as for `text`.
+        comparators: name -> number or certificate.
+        log: whether the axis is logarithmic, as for `text`.
         width: pixels; default: the width of what it stands in, from 360 px on.
         style: whether `STYLE` is written into it; a page with many brackets holds it once instead.
 
@@ -1302,7 +1323,7 @@ def svg(
         f"{clean(c.quantity)} of {clean(c.of)}: {ends_in_words(c)}, "
         f"{c.verdict if c.verdict in SILENT else strength(c) + ', ' + c.verdict}"
     )
-    css = f"<style>{html.escape(STYLE, quote=False)}</style>" if style else ""
+    css = f"<style>{STYLE}</style>" if style else ""
     head = _tag(
         "svg", "\0", xmlns=NAMESPACE, class_=f"br infsup-br {c.verdict}", role="img",
         aria_label="; ".join([label, *words]), width=width or "100%", height=f"{height:g}",
@@ -1314,9 +1335,9 @@ def _drawn(
     c: Certificate,
     truth: Any,
     comparators: Mapping[str, Any] | None,
-    room: float,
+    room: Real,
     log: bool | None,
-) -> tuple[str, float, list[str]]:
+) -> tuple[str, Real, list[str]]:
     """The inside of the SVG, its height, and what a reader who does not see it is told."""
     if c.verdict in SILENT:
         line = _tag("line", x1="0", y1=25, x2="100%", y2=25, class_="hl", stroke_dasharray="2 5")
@@ -1336,24 +1357,24 @@ def _drawn(
     b = place(e.hi) if _finite(e.hi) else 1.0
     numbers, y = _number_labels(e, a, b, room)
     out.append(_tag("line", x1="0", y1=y, x2="100%", y2=y, class_="hl", stroke_width=1))
-    items: list[tuple[float, str, str]] = []
-    edges: list[tuple[bool, str]] = []
+    items: list[_Item] = []
+    edges: list[tuple[bool, tuple[str, str]]] = []
     if known is not None:
         at = place(known)
-        said = f"exact {_pretty(e.mark(known))}"
+        said = ("exact", _pretty(e.mark(known)))
         if 0 <= at <= 1:
             items.append((at, said, "tr"))
         else:
             edges.append((at > 1, said))
     for m in marks:
-        said = f"{m.name} {_pretty(m.value)}"
+        said = (m.name, _pretty(m.value))
         at = place(m.at) if m.at is not None else math.inf
         if m.at is not None and 0 <= at <= 1:
             items.append((at, said, "cm"))
         else:
             edges.append((at > 1, said))
     if left:
-        edges.append((True, f"{left} more"))
+        edges.append((True, ("", f"{left} more")))
 
     ticks = _ticks(axis, e.percent) if axis is not None else []
     drawn, top = _tick_labels(ticks, axis, items, y, room)
@@ -1396,18 +1417,13 @@ def _scale(
         start, stop = axis.start, axis.stop
         air = (stop - start) / 30
         first, last = start - air, stop + air
-        low, high = (
-            (Fraction(_log10(_exact(x))) if axis.log and x > 0 else _exact(x)) for x in c.range
-        )  # type: ignore[arg-type]
-        # an impossible value needs no room; the truth, wherever it lies, does
-        if not axis.log or c.range[0] > 0:
-            values = [e.lo, *near]
-            if _finite(low) and all(c.range[0] <= v for v in values):
-                first = max(first, low - air)
-        if not axis.log or c.range[1] > 0:
-            values = [e.hi, *near]
-            if _finite(high) and all(v <= c.range[1] for v in values):
-                last = min(last, high + air)
+        # an impossible value needs no room, unless something impossible was claimed or seen
+        shown = [e.lo, e.hi, *near]
+        least, most = (_exact(x) for x in c.range)
+        if _finite(least) and least <= min(shown) and (least > 0 or not axis.log):
+            first = max(first, (Fraction(_log10(least)) if axis.log else least) - air)
+        if _finite(most) and most >= max(shown) and (most > 0 or not axis.log):
+            last = min(last, (Fraction(_log10(most)) if axis.log else most) + air)
         axis = _Axis(e.lo, e.hi, first, last, axis.log)
         return (axis if not e.exact or near else None), axis.at
 
@@ -1425,7 +1441,7 @@ def _scale(
     return None, place
 
 
-def _number_labels(e: _Ends, a: float, b: float, room: float) -> tuple[list[str], float]:
+def _number_labels(e: _Ends, a: Real, b: Real, room: Real) -> tuple[list[str], Real]:
     """The numbers above the posts, and the height of the axis below them."""
     low, high = _pretty(e.low), _pretty(e.high)
     if e.exact:
@@ -1438,32 +1454,21 @@ def _number_labels(e: _Ends, a: float, b: float, room: float) -> tuple[list[str]
         return [_say(_at(a), 11, said, "nb", "middle")], 25
     wl, wh = _px(low, 13.5), _px(high, 13.5)
     apart = 3 if (b - a) * room < 6 else -1
-    # outward from the post first, then inward, then at the edge: the first that fits
-    lefts = [(a, "end", -apart, a * room - wl), (a, "start", -1, a * room), (0.0, "start", 0, 0.0)]
-    rights = [
-        (b, "start", apart, b * room),
-        (b, "end", 1, b * room - wh),
-        (1.0, "end", 0, room - wh),
-    ]
-    if not _finite(e.lo):
-        lefts = lefts[2:]
-    if not _finite(e.hi):
-        rights = rights[2:]
-    lefts = [x for x in lefts if x[3] >= -1 and x[3] + wl <= room + 1] or lefts[-1:]
-    rights = [x for x in rights if x[3] >= -1 and x[3] + wh <= room + 1] or rights[-1:]
-    pairs = sorted(
-        ((i + j, i, j) for i in range(len(lefts)) for j in range(len(rights))), key=lambda x: x[0]
-    )
-    for _, i, j in pairs:
-        (xl, al, dl, sl), (xr, ar, dr, sr) = lefts[i], rights[j]
-        if sl + wl + 6 <= sr or (al == "end" and ar == "start" and xl == a and xr == b):
+    # outward from the post first, then inward; at the edge where neither fits or there is no post
+    lefts = [(a, "end", -apart, a * room - wl), (a, "start", -1, a * room)]
+    rights = [(b, "start", apart, b * room), (b, "end", 1, b * room - wh)]
+    lefts = [x for x in lefts if x[3] >= -1 and x[3] + wl <= room + 1 and _finite(e.lo)]
+    rights = [x for x in rights if x[3] >= -1 and x[3] + wh <= room + 1 and _finite(e.hi)]
+    lefts, rights = lefts or [(0.0, "start", 0, 0.0)], rights or [(1.0, "end", 0, room - wh)]
+    pairs = [(i + j, left, right) for i, left in enumerate(lefts) for j, right in enumerate(rights)]
+    for _, (xl, al, dl, sl), (xr, ar, dr, sr) in sorted(pairs, key=lambda x: x[0]):
+        if sl + wl + 6 <= sr or (al == "end" and ar == "start"):
             return [
-                _say(_at(xl), 11, low, "nb", al, dl), _say(_at(xr), 11, high, "nb", ar, dr)
-            ], 25  # fmt: skip
+                _say(_at(xl), 11, low, "nb", al, dl),
+                _say(_at(xr), 11, high, "nb", ar, dr),
+            ], 25
     (xl, al, dl, _), (xr, ar, dr, _) = lefts[0], rights[0]
-    return [
-        _say(_at(xl), 11, low, "nb", al, dl), _say(_at(xr), 27, high, "nb", ar, dr)
-    ], 42  # fmt: skip
+    return [_say(_at(xl), 11, low, "nb", al, dl), _say(_at(xr), 27, high, "nb", ar, dr)], 42
 
 
 def _ticks(axis: _Axis, percent: bool) -> list[tuple[float, str]]:
@@ -1472,8 +1477,7 @@ def _ticks(axis: _Axis, percent: bool) -> list[tuple[float, str]]:
         first, last = math.ceil(axis.start), math.floor(axis.stop)
         step = max(1, -(-(last - first) // 4))
         powers = range(first + (-first) % step, last + 1, step)
-        found = [(Fraction(10) ** k, _pretty(_write(1, k, percent))) for k in powers]
-        return [(axis.at(v), t) for v, t in found]
+        return [(axis.at(Fraction(10) ** k), _power_of_ten(k, percent)) for k in powers]
     span = axis.stop - axis.start
     if not isinstance(span, Fraction) or span <= 0:
         return []
@@ -1481,10 +1485,7 @@ def _ticks(axis: _Axis, percent: bool) -> list[tuple[float, str]]:
     for step in (Fraction(m) * Fraction(10) ** (unit - 1) for m in (2, 5, 10, 20, 50)):
         if span / step <= 4:
             break
-    if step.denominator == 1 and step >= 1:
-        unit = _exponent(step)
-    else:
-        unit = _exponent(step)
+    unit = _exponent(step)
     first, last = math.ceil(axis.start / step), math.floor(axis.stop / step)
     out = []
     top = max((_exponent(k * step) for k in range(first, last + 1) if k), default=0)
@@ -1497,22 +1498,31 @@ def _ticks(axis: _Axis, percent: bool) -> list[tuple[float, str]]:
     return out
 
 
+def _power_of_ten(k: int, percent: bool) -> str:
+    shown = k + 2 if percent else k
+    if -1 <= shown <= 2:
+        return _write(1, k, percent)
+    return f"10{str(shown).translate(_SUPER)}" + (" %" if percent else "")
+
+
 def _tick_labels(
     ticks: list[tuple[float, str]],
     axis: _Axis | None,
-    items: list[tuple[float, str, str]],
-    y: float,
-    room: float,
-) -> tuple[list[str], float]:
+    items: list[_Item],
+    y: Real,
+    room: Real,
+) -> tuple[list[str], Real]:
     """Ticks and those of their labels that no leader crosses; and where the next row begins."""
     log = axis is not None and axis.log
     if not ticks and not log:
-        return [], y + 16
+        return [], y + 28
     out, taken = [], []
     if log:
         out.append(_say("0", y + 16, "log", "tk"))
         taken.append((0.0, _px("log", 11)))
+    # no label where a leader passes, nor where the number of a post says the same
     leaders = [at * room for at, _, _ in items]
+    posts = [axis.at(x) * room for x in (axis.lo, axis.hi)] if axis is not None else []
     for at, said in ticks:
         if not 0 <= at <= 1:
             continue
@@ -1521,86 +1531,117 @@ def _tick_labels(
         half = _px(said, 11) / 2
         a, b = at * room - half, at * room + half
         free = all(b + 8 < p or q + 8 < a for p, q in taken)
+        free &= all(abs(at * room - p) > 8 for p in posts)
         if free and a >= 0 and b <= room and not any(a - 4 < p < b + 4 for p in leaders):
             out.append(_say(x, y + 16, said, "tk", "middle"))
             taken.append((a, b))
-    return out, y + 34 if taken else y + 16
+    return out, y + 34 if taken else y + 28
+
+
+def _rows_of_labels(
+    items: Sequence[_Item],
+    edges: Sequence[tuple[bool, tuple[str, str]]],
+    y: Real,
+    top: Real,
+    room: Real,
+) -> tuple[list[str], int, list[_Item]]:
+    """Labels and leaders placed one after another; the rows they take; which marks have one.
+
+    What is free at `room` pixels is free at more: positions move apart, text keeps its size.
+    """
+    rows: list[list[tuple[float, float]]] = []
+    waiting = [at * room for at, _, _ in items]
+    leaders: list[tuple[float, int]] = []
+    out: list[str] = []
+
+    def free(row: int, a: Real, b: Real, leader: float | None) -> bool:
+        while len(rows) <= row:
+            rows.append([])
+        crossed = [x for x, r in leaders if r > row]
+        if leader is not None:
+            crossed += waiting
+            if any(p - 4 < leader < q + 4 for r in rows[:row] for p, q in r):
+                return False
+        return not (
+            any(a < q + 8 and p - 8 < b for p, q in rows[row])
+            or any(a - 4 < x < b + 4 for x in crossed)
+        )
+
+    def put(words: str, cls: str, options: list[tuple[str, str, float]], at: float | None) -> bool:
+        leader = None if at is None else at * room
+        w = _px(words, 12.5)
+        for row in range(8 if at is not None else 40):
+            for x, anchor, a in options:
+                if free(row, a, a + w, leader):
+                    rows[row].append((a, a + w))
+                    base = top + 16 * row
+                    if at is not None and leader is not None:
+                        leaders.append((leader, row))
+                        ends = {"x1": _at(at), "y1": y + 5, "x2": _at(at), "y2": base - 11}
+                        out.append(_tag("line", **ends, class_="ld"))
+                    out.append(_say(x, base, words, cls, anchor))
+                    return True
+        return False
+
+    placed = []
+    for item in items:
+        at, said, kind = item
+        words = _fit_px(*said, 12.5, room)
+        x, w = at * room, _px(words, 12.5)
+        waiting.remove(x)
+        options = [(_at(at), "middle", x - w / 2), (_at(at), "start", x), (_at(at), "end", x - w)]
+        options = [o for o in options if o[2] >= 0 and o[2] + w <= room]
+        options += [("0", "start", 0.0)] if x < w else []
+        options += [("100%", "end", room - w)] if x > room - w else []
+        if put(words, _LABELS[kind], options, at):
+            placed.append(item)
+    for right, said in edges:
+        words = _fit_px(*said, 12.5, room)
+        side = ("100%", "end", room - _px(words, 12.5)) if right else ("0", "start", 0.0)
+        put(words, "cl", [side], None)
+    return out, max((i for i, r in enumerate(rows) if r), default=-1) + 1, placed
 
 
 def _labels(
-    items: list[tuple[float, str, str]],
-    edges: list[tuple[bool, str]],
-    y: float,
-    top: float,
-    room: float,
-) -> tuple[list[str], float]:
+    items: list[_Item],
+    edges: list[tuple[bool, tuple[str, str]]],
+    y: Real,
+    top: Real,
+    room: Real,
+) -> tuple[list[str], Real]:
     """Marks on the axis with their labels below, in rows in which nothing collides."""
     shapes = {
         "tr": '<circle r="4.5" class="tr"/>',
         "cm": '<path d="M0-5 5 0 0 5-5 0z" class="cm"/>',
     }
-    rows: list[list[tuple[float, float]]] = []
-    leaders: list[tuple[float, int]] = []
-    placed: list[tuple[int, str, str, str, float | None, str]] = []
-
-    def free(row: int, a: float, b: float, leader: float | None) -> bool:
-        while len(rows) <= row:
-            rows.append([])
-        if any(a < q + 8 and p - 8 < b for p, q in rows[row]):
-            return False
-        if any(a - 4 < x < b + 4 for x, r in leaders if r > row):
-            return False
-        if leader is None:
-            return True
-        return not any(p - 4 < leader < q + 4 for r in rows[:row] for p, q in r)
-
-    def put(said: str, cls: str, at: float | None, right: bool) -> None:
-        words = _fit_px(said, 12.5, room)
-        w = _px(words, 12.5)
-        if at is None:
-            options = [("100%", "end", room - w)] if right else [("0", "start", 0.0)]
-        else:
-            x = at * room
-            options = [
-                (_at(at), "middle", x - w / 2),
-                (_at(at), "end", x - w),
-                (_at(at), "start", x),
-            ]
-            options = [o for o in options if o[2] >= 0 and o[2] + w <= room]
-            options += [("0", "start", 0.0)] if at < 0.5 else [("100%", "end", room - w)]
-        for row in range(20):
-            for x, anchor, a in options:
-                if free(row, a, a + w, None if at is None else at * room):
-                    rows[row].append((a, a + w))
-                    if at is not None:
-                        leaders.append((at * room, row))
-                    placed.append((row, x, anchor, words, at, cls))
-                    return
-
-    # the outermost first: their leaders stand beside the labels of those further in
-    for at, said, kind in sorted(items, key=lambda i: (i[2] != "tr", -abs(i[0] - 0.5))):
-        put(said, "tl" if kind == "tr" else "cl", at, at > 0.5)
-    for right, said in edges:
-        put(said, "cl", None, right)
-
-    out = []
-    for row, x, anchor, words, at, cls in placed:
-        base = top + 16 * row
-        if at is not None:
-            out.append(_tag("line", x1=_at(at), y1=y + 5, x2=_at(at), y2=base - 11, class_="ld"))
-        out.append(_say(x, base, words, cls, anchor))
+    orders = [
+        sorted(items, key=lambda i: -abs(i[0] - 0.5)),
+        sorted(items, key=lambda i: abs(i[0] - 0.5)),
+        sorted(items, key=lambda i: i[0]),
+        sorted(items, key=lambda i: -i[0]),
+    ]
+    tried = [_rows_of_labels(order, edges, y, top, room) for order in orders]
+    out, used, placed = min(
+        tried, key=lambda t: (-len(t[2]), all(i[2] != "tr" for i in t[2]), t[1])
+    )
+    for item in items:
+        if item not in placed:  # no leader reaches it: it is listed
+            _, said, kind = item
+            base = top + 16 * used
+            out.append(_spot("6", base - 4, shapes[kind]))
+            out.append(_say("16", base, _fit_px(*said, 12.5, room - 16), _LABELS[kind]))
+            used += 1
     out += [_spot(_at(at), y, shapes[kind]) for at, _, kind in items if kind == "cm"]
     out += [_spot(_at(at), y, shapes[kind]) for at, _, kind in items if kind == "tr"]
     for right in {right for right, _ in edges}:
         shape = "M-7-5 0 0-7 5z" if right else "M7-5 0 0 7 5z"
         out.append(_spot("100%" if right else "0", y, _tag("path", d=shape, class_="ot")))
-    used = max((p[0] for p in placed), default=-1) + 1
-    return out, (top + 16 * (used - 1) + 5) if used else (top - 13 if top > y + 16 else y + 13)
+    return out, (top + 16 * (used - 1) + 5) if used else top - 14
 
 
 def _drawn_array(
     c: Certificate, parts: list[tuple[str, Any, Any]], truth: Any, log: bool | None
-) -> tuple[str, float, list[str]]:
+) -> tuple[str, Real, list[str]]:
     """One row per component on a common scale, its numbers above it at the left."""
     out: list[str] = []
     percent = _percent(c)
@@ -1616,7 +1657,7 @@ def _drawn_array(
     for name, e, known in shown:
         said = f"= {_pretty(e.exact)}" if e.exact else f"{_pretty(e.low)} … {_pretty(e.high)}"
         if known is not None:
-            said += f"   exact {_pretty(e.mark(known))}"
+            said += f", exact {_pretty(e.mark(known))}"
         out.append(_say("0", y + 11, name, "tk"))
         out.append(_say("0", y + 11, said, "nb", dx=_px(name, 11) + 8))
         mid = y + 25
@@ -1665,7 +1706,7 @@ _CARD = (
     "color:var(--ink);background:var(--paper);max-width:44rem;padding:.1rem .75rem .75rem;"
     "box-sizing:border-box;overflow-wrap:anywhere}"
     f"{_DARK}{{color-scheme:dark}}{_LIGHT}{{color-scheme:light}}"
-    ".infsup-card>div{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;"
+    ".infsup-card .h{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;"
     "border-top:1px solid var(--ink);padding:.6rem 0 .5rem}"
     ".infsup-card .t{font-size:1.15rem}.infsup-card .q,.infsup-card dt{color:var(--mute)}"
     ".infsup-card .v{color:var(--c);font-weight:600;white-space:nowrap}"
@@ -1681,7 +1722,8 @@ def card(c: Certificate, *, truth: Any = None, comparators: Mapping[str, Any] | 
 
     Args:
         c: the certificate.
-        truth, comparators: as for `text`.
+        truth: the true value, as for `text`.
+        comparators: name -> number or certificate.
 
     Returns:
         A `<div>` with its own style, well-formed as XML; everything that a caller named is escaped.
@@ -1700,8 +1742,8 @@ def card(c: Certificate, *, truth: Any = None, comparators: Mapping[str, Any] | 
     said = quote(lines[0].text).replace("\n", " ")
     return (
         f'<div class="infsup-card {c.verdict}"><style>'
-        f"{quote(_CARD + _DRAWING, quote=False)}</style>"
-        f'<div><span class="t">{quote(clean(c.of))}</span>'
+        f"{_CARD}{_DRAWING}</style>"
+        f'<div class="h"><span class="t">{quote(clean(c.of))}</span>'
         f'<span class="v">{sign(c.verdict)}{c.verdict}</span></div>'
         f'<p class="q">{quote(clean(c.quantity))}</p>'
         + svg(c, truth=truth, comparators=comparators, style=False)
