@@ -34,6 +34,7 @@ class SupportsArray(Protocol):
 
 
 Array = NDArray[np.float64]
+Floats = Array | np.float64  # arithmetic turns 0-d arrays into scalars
 Real = float | Array
 Number = int | float | SupportsArray
 Numbers = Number | complex | Sequence[Any]
@@ -106,7 +107,9 @@ def _numbers(value: Numbers, name: str, example: str) -> Array:
         raise UsageError(
             f"`{name}` must not be NaN; got {int(np.isnan(array).sum())} NaN among {array.size}",
             "a NaN compares false with everything and would pass as inside any interval",
-            f"{name}[numpy.isfinite({name})] after finding out where the NaN comes from",
+            f"{name}[numpy.isfinite({name})] after finding out where the NaN comes from"
+            if array.ndim
+            else example,
         )
     return array
 
@@ -173,6 +176,18 @@ def _sample(values: Numbers, name: str, lo: float, hi: float, least: int = 1) ->
     return _inside(array, name, lo, hi)
 
 
+def _broadcast(a: Array, b: Array, names: tuple[str, str]) -> tuple[Array, Array]:
+    try:
+        a_, b_ = np.broadcast_arrays(a, b)
+    except ValueError:
+        raise UsageError(
+            f"`{names[0]}` must broadcast against `{names[1]}`; got shapes {a.shape} and {b.shape}",
+            "",
+            f"one number for `{names[1]}`, or arrays of one shape",
+        ) from None
+    return a_, b_
+
+
 def _shown(array: Array) -> str:
     """Short text of an array: an error message is read by a person."""
     flat = array.ravel()
@@ -205,7 +220,7 @@ def _log_inverse(delta: float, sides: int) -> float:
 # --- binary relative entropy ----------------------------------------------------------------------
 
 
-def _kl_terms(far: Array, near: Array, gap: Array, rest: Array) -> tuple[Array, Array]:
+def _kl_terms(far: Real, near: Real, gap: Real, rest: Real) -> tuple[Array, Array]:
     """The two terms of kl as `gain - loss`, both >= 0, without cancellation inside either.
 
     With `far - near = gap > 0` in the cell that shrinks and `rest` the mass of the other cell
@@ -225,7 +240,7 @@ def _kl_terms(far: Array, near: Array, gap: Array, rest: Array) -> tuple[Array, 
     return gain, loss
 
 
-def _kl_at_least(p: Array, q: Array, upward: bool) -> Array:
+def _kl_at_least(p: Floats, q: Floats, upward: bool) -> Array:
     """A float64 lower bound of kl(p, q), for q >= p (`upward`) or q <= p.
 
     Derived here. `1-p`, `1-q` and the gap carry U each, the quotient at most 3.1 U, `log1p` keeps
@@ -257,6 +272,7 @@ def binary_kl(p: Numbers, q: Numbers) -> Real:
     """
     p = _inside(_numbers(p, "p", "p=0.1"), "p", 0.0, 1.0)
     q = _inside(_numbers(q, "q", "q=0.2"), "q", 0.0, 1.0)
+    p, q = _broadcast(p, q, ("p", "q"))
     rising = q >= p
     gap = np.abs(q - p)
     gain, loss = _kl_terms(
@@ -271,11 +287,11 @@ def binary_kl(p: Numbers, q: Numbers) -> Real:
 def _kl_arguments(p_hat: Numbers, c: Numbers) -> tuple[Array, Array]:
     p = _inside(_numbers(p_hat, "p_hat", "p_hat=0.1"), "p_hat", 0.0, 1.0)
     c = _inside(_numbers(c, "c", "c=0.01"), "c", 0.0, math.inf)
-    p, c = np.broadcast_arrays(p, c)
+    p, c = _broadcast(p, c, ("p_hat", "c"))
     return p.astype(np.float64), c.astype(np.float64)
 
 
-def _kl_bisect(p: Array, c: Array, upward: bool) -> Array:
+def _kl_bisect(p: Array, c: Floats, upward: bool) -> Array:
     """Nearest float beyond `p` found that satisfies `kl >= c`; every float kept satisfies it."""
     sign = 1.0 if upward else -1.0
     mass = p if upward else 1.0 - p
@@ -283,7 +299,8 @@ def _kl_bisect(p: Array, c: Array, upward: bool) -> Array:
     inner = p.copy()
     # Pinsker and Bernstein give a point close to the root; it is kept only where it satisfies, so
     # no validity rests on them.
-    guess = np.minimum(np.sqrt(c / 2), np.sqrt(2 * mass * c) + 2 * c) * (1 + 1e-9) + 1e-15 * p
+    with np.errstate(invalid="ignore", over="ignore"):
+        guess = np.minimum(np.sqrt(c / 2), np.sqrt(2 * mass * c) + 2 * c) * (1 + 1e-9) + 1e-15 * p
     guess = np.clip(p + sign * np.minimum(guess, 2.0), 0.0, 1.0)
     beyond = (guess != p) & (_kl_at_least(p, guess, upward) >= c)
     outer = np.where(beyond, guess, outer)
@@ -374,7 +391,7 @@ def _binomial_end(k: Array, n: Array, alpha: float, upper: bool) -> Array:
             return safe
     # Chernoff: each tail is <= exp(-n kl(k/n, end)), so the kl end is safe whatever scipy returns.
     c = math.log(1 / alpha) * (1 + 8 * _U) / n * (1 + 4 * _U)
-    share = np.minimum(_above(k / n), 1.0) if upper else np.maximum(_below(k / n), 0.0)
+    share = np.clip(_above(k / n) if upper else _below(k / n), 0.0, 1.0)
     return np.where(np.isnan(safe), _kl_bisect(share, c, upward=upper), safe)
 
 
@@ -440,12 +457,7 @@ def clopper_pearson(k: Numbers, n: Numbers, delta: Number, *, side: Side = "two"
                 "it counts trials",
                 f"{name}={max(least, 3)}",
             )
-    try:
-        k_, n_ = np.broadcast_arrays(k_, n_)
-    except ValueError:
-        raise UsageError(
-            f"`k` must broadcast against `n`; got shapes {k_.shape} and {n_.shape}", "", "n=1000"
-        ) from None
+    k_, n_ = _broadcast(k_, n_, ("k", "n"))
     if np.any(k_ > n_):
         raise UsageError(
             f"`k` must not exceed `n`; got k={_shown(k_)}, n={_shown(n_)}",
@@ -462,7 +474,7 @@ def clopper_pearson(k: Numbers, n: Numbers, delta: Number, *, side: Side = "two"
 # --- bounded means from a mean, a variance and a count --------------------------------------------
 
 
-def _mean_slack(mean: Array, n: int, lo: float, hi: float, mean_error: Number | None) -> Array:
+def _mean_slack(mean: Floats, n: int, lo: float, hi: float, mean_error: Number | None) -> Floats:
     """Bound of `|computed mean - exact mean|` for a sum in any order, then one division."""
     if mean_error is not None:
         error = _number(mean_error, "mean_error", "mean_error=1e-12")
@@ -482,7 +494,7 @@ def _checked_mean(mean: Numbers, lo: float, hi: float, slack_of: int) -> Array:
     array = _numbers(mean, "mean", "mean=0.3")
     room = (slack_of + 8) * _U * max(abs(lo), abs(hi))
     _inside(array, "mean", lo - room, hi + room)
-    return np.clip(array, lo, hi)
+    return np.asarray(np.clip(array, lo, hi))
 
 
 def hoeffding_from_mean(
@@ -650,7 +662,7 @@ def empirical_bernstein_from_moments(
     variance = _numbers(variance, "variance", "variance=0.05")
     largest = span**2 / 4 * n / max(n - 1, 1) * (1 + 4 * (n + 16) * _U)
     _inside(variance, "variance", 0.0, largest)
-    mean, variance = np.broadcast_arrays(mean, variance)
+    mean, variance = _broadcast(mean, variance, ("mean", "variance"))
     if n == 1:
         return _within(np.full(mean.shape, lo), np.full(mean.shape, hi), lo, hi)
     log_term = _log_inverse(delta, 4)
@@ -709,9 +721,9 @@ def _bets(x: Array, log_term: float, fixed: bool) -> Array:
     return np.sqrt(2 * log_term / (before * (n if fixed else t * np.log1p(t))))
 
 
-def _peak_log_wealth(x: Array, bets: Array, m: Array) -> Array:
+def _peak_log_wealth(x: Array, bets: Array, m: Floats) -> Floats:
     """Largest log-wealth over time of the gambler who bets that the mean exceeds `m`."""
-    m = m[..., None]
+    m = np.asarray(m)[..., None]
     with np.errstate(divide="ignore"):
         stake = np.minimum(bets, _TRUNCATION / m)
     return np.cumsum(np.log1p(stake * (x - m)), -1).max(-1)
@@ -727,10 +739,10 @@ def _death(bets: Array, log_term: float) -> Array:
     """
     n = bets.shape[-1]
     reserve = 2 * (n + 32) * _U * bets.sum(-1) / (1 - _TRUNCATION)
-    return log_term * (1 + 8 * _U) + reserve
+    return np.asarray(log_term * (1 + 8 * _U) + reserve)
 
 
-def _last_dead(x: Array, bets: Array, log_term: float, start: Array) -> Array:
+def _last_dead(x: Array, bets: Array, log_term: float, start: Floats) -> Array:
     """Largest `m` found at which the bet on a larger mean has ever won 2/delta.
 
     Wealth decreases in m at every time (1 + min(bet, c/m)(x-m) does: it is 1 + bet (x-m) up to
@@ -738,7 +750,7 @@ def _last_dead(x: Array, bets: Array, log_term: float, start: Array) -> Array:
     and every dead point found is a safe end. `start` is 0 or an end that died before.
     """
     death = _death(bets, log_term)
-    dead, alive = start.copy(), np.ones_like(start)
+    dead, alive = np.asarray(start), np.ones_like(start)
     if not np.any(_peak_log_wealth(x, bets, dead) >= death):
         return dead
     for _ in range(_BISECTIONS):
@@ -753,7 +765,7 @@ def _unit(values: Array, lo: float, hi: float) -> Array:
     return np.clip((values - lo) / (hi - lo), 0.0, 1.0)
 
 
-def _from_unit(m: Numbers, lo: float, hi: float, outward: float) -> Array:
+def _from_unit(m: Numbers, lo: float, hi: float, outward: float) -> Floats:
     # Three roundings of at most U each, of magnitudes below size + span.
     slack = 8 * _U * (max(abs(lo), abs(hi)) + (hi - lo))
     return np.clip(lo + (hi - lo) * np.asarray(m) + outward * slack, lo, hi)
@@ -1040,15 +1052,15 @@ def log_mean_exp(
     delta: Number,
     *,
     min_ess: Number = 0.25,
-    max_weight: Number = 0.05,
+    max_weight: Number | None = None,
     log_cap: Number | None = None,
 ) -> Interval:
     """Interval for log E exp(l) from independent log-weights l, or a refusal.
 
     With w = exp(l), r = t s_w / (mean(w) sqrt n) and t the Student quantile at delta/2 total (half
     of delta is kept for the skewness of w): [log(mean(w)) + log(1-r), log(mean(w)) + r].
-    Refused when ESS/n < `min_ess`, or the largest normalised weight exceeds
-    min(`max_weight`, 0.2/t^2) (the skewness error of a t interval grows with t^2).
+    Refused when ESS/n < `min_ess`, or the largest normalised weight exceeds `max_weight` (whose
+    default falls with t^2 because the skewness error of a t interval grows with it).
 
     **What is promised**: P(not refused and miss) <= delta over all samples, the refused ones
     counted as no miss. It is *not* coverage among the accepted: a guard keeps the samples that
@@ -1065,7 +1077,7 @@ def log_mean_exp(
             `max_weight`, since the largest weight is at least 1/n.
         delta: probability of an accepted miss, in (0, 1).
         min_ess: least ESS/n accepted, in [0, 1].
-        max_weight: largest normalised weight accepted, in (0, 1].
+        max_weight: largest normalised weight accepted, in (0, 1]; by default min(.05, .2/t^2).
         log_cap: an a-priori almost sure upper bound of the log-weights. If given, w/exp(log_cap)
             is bounded by 1 and `betting` is used: a finite-sample interval (kind `confidence`),
             never refused.
@@ -1086,8 +1098,9 @@ def log_mean_exp(
         )
     min_ess = _number(min_ess, "min_ess", "min_ess=0.25")
     _inside(np.asarray(min_ess), "min_ess", 0.0, 1.0)
-    max_weight = _number(max_weight, "max_weight", "max_weight=0.05")
-    _inside(np.asarray(max_weight), "max_weight", np.nextafter(0.0, 1.0), 1.0)
+    if max_weight is not None:
+        max_weight = _number(max_weight, "max_weight", "max_weight=0.05")
+        _inside(np.asarray(max_weight), "max_weight", 5e-324, 1.0)
     if log_cap is not None:
         return _capped_log_mean_exp(logs, delta, _number(log_cap, "log_cap", "log_cap=0.0"))
     n = logs.size
@@ -1097,7 +1110,7 @@ def log_mean_exp(
     if n == 1:
         return Interval(*_REFUSED_ENDS, "one weight has no sample variance")
     t = -float(special.stdtrit(n - 1, delta / 4))
-    limit = min(max_weight, 0.2 / t**2)
+    limit = min(0.05, 0.2 / t**2) if max_weight is None else max_weight
     if ess < min_ess * n:
         return Interval(*_REFUSED_ENDS, f"ESS/n = {ess / n:.3g} is below {min_ess:.3g}")
     if top > limit:
@@ -1258,5 +1271,6 @@ def pac_bayes_kl(empirical: Numbers, kl: Numbers, n: Number, delta: Number) -> R
     empirical = _inside(_numbers(empirical, "empirical", "empirical=0.1"), "empirical", 0.0, 1.0)
     kl = _inside(_numbers(kl, "kl", "kl=5.0"), "kl", 0.0, math.inf)
     delta, n = _level(delta), _count(n)
+    empirical, kl = _broadcast(empirical, kl, ("empirical", "kl"))
     log_term = math.log(xi(n)) * (1 + 4 * _U) + _log_inverse(delta, 1)
     return kl_inverse_upper(empirical, (kl + log_term) / n * (1 + 8 * _U))
