@@ -248,6 +248,7 @@ def capped_by_the_largest_seen(row: np.ndarray) -> iv.Interval:
 
 def rare_top(n: int) -> Law:
     def draw(rng: np.random.Generator, runs: int) -> np.ndarray:
+        runs = min(runs, 300)  # one Python call a row
         return np.where(rng.random((runs, n)) < 0.2 / n, 1.0, 1e-4 * rng.random((runs, n)))
 
     return Law(draw, math.log(0.2 / n + (1 - 0.2 / n) * 0.5e-4))
@@ -593,7 +594,7 @@ def quantile_ends(k: int, n: int, delta: float) -> tuple[float, float]:
 
 
 def test_clopper_pearson_against_ball_arithmetic():
-    points = binomial_points(1000, 3.3, 11) + binomial_points(60, 9.0, 12)
+    points = binomial_points(800, 3.3, 11) + binomial_points(60, 9.0, 12)
     assert binomial_violations(safe_ends, points) == (0, 0)
     short, _ = binomial_violations(quantile_ends, points[:300])
     assert short > 30
