@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def _exact(x: Any) -> Number:
     return Fraction(repr(x)) if math.isfinite(x) else x
 
 
-def _finite(x: Number) -> bool:
+def _finite(x: Any) -> TypeGuard[Fraction]:
     return isinstance(x, Fraction)
 
 
@@ -163,13 +163,14 @@ def _rounded(
     if x == 0:
         return _write(0, 0, percent)
     top = _exponent(x)
-    start = top + 1 if error >= abs(x) else top
-    for unit in range(start, top - MOST_DIGITS - 1, -1):
+    unit = top + 1 if error >= abs(x) else top
+    while True:
         n = _units(x, unit, way)
         p = n * Fraction(10) ** unit
         kept = keep is None or (keep < p if keep < x else keep > p)
-        if n and abs(p - x) <= error and kept:
+        if (n and abs(p - x) <= error and kept) or unit <= top - MOST_DIGITS:
             break
+        unit -= 1
     return _write(n, unit, percent, reference)
 
 
@@ -218,7 +219,7 @@ class _Ends:
             return _rounded(v, 0, abs(v) / 200, self.percent)
         near = self.lo if v < self.lo else self.hi
         distance = abs(v - near) if isinstance(near, Fraction) else abs(v)
-        return _rounded(v, 0, distance / 100, self.percent)
+        return _rounded(v, 0, min(distance / 100, abs(v) / 20), self.percent)
 
     def _reference(self) -> int | None:
         return max((_exponent(x) for x in (self.lo, self.hi) if x), default=None)  # type: ignore
@@ -524,8 +525,8 @@ class _Axis:
 
     lo: Number
     hi: Number
-    start: Fraction | float
-    stop: Fraction | float
+    start: Fraction
+    stop: Fraction
     log: bool
 
     def at(self, v: Number) -> float:
@@ -961,12 +962,12 @@ def statements(c: Certificate) -> tuple[Line, ...]:
     if c.verdict not in SILENT and (width := _width_in_words(c)):
         out.append(Line("width", width))
     if c.goal is not None:
-        goal = _rounded(_exact(c.goal), 0, abs(_exact(c.goal)) / 1000, _percent(c))
+        goal = _whole(c.goal, _percent(c))
         sign = ">=" if c.sense == "max" else "<="
         met = {"yes": "met", "no": "not met", "open": "open"}[c.met or "open"]
         out.append(Line("asked", f"{sign} {goal}: {met}"))
     # what is violated is the reason of an inapplicable one already
-    if any(h.state != "violated" for h in c.hypotheses) or (c.hypotheses and c.holds()):
+    if any(h.state != "violated" or clean(h.text) not in reason for h in c.hypotheses):
         out.append(Line("hypotheses", _hypotheses_in_words(c)))
     if c.source:
         out.append(Line("source", clean(c.source)))
@@ -1344,7 +1345,7 @@ def _drawn(
         return line + _say("0", 11, NO_NUMBER, "nb"), 38, []
     parts = _components(c)
     if len(parts) != 1:
-        return _drawn_array(c, parts, truth, log)
+        return _drawn_array(c, parts, truth, comparators, room, log)
     known = _known(truth)
     e = _ends(parts[0][1], parts[0][2], _percent(c), known)
     marks, left = _comparators(comparators, e)
@@ -1479,12 +1480,8 @@ def _ticks(axis: _Axis, percent: bool) -> list[tuple[float, str]]:
         powers = range(first + (-first) % step, last + 1, step)
         return [(axis.at(Fraction(10) ** k), _power_of_ten(k, percent)) for k in powers]
     span = axis.stop - axis.start
-    if not isinstance(span, Fraction) or span <= 0:
-        return []
-    unit = _exponent(span)
-    for step in (Fraction(m) * Fraction(10) ** (unit - 1) for m in (2, 5, 10, 20, 50)):
-        if span / step <= 4:
-            break
+    steps = [m * Fraction(10) ** (_exponent(span) - 1) for m in (2, 5, 10, 20, 50)]
+    step = next(x for x in steps if span / x <= 4)
     unit = _exponent(step)
     first, last = math.ceil(axis.start / step), math.floor(axis.stop / step)
     out = []
@@ -1591,8 +1588,9 @@ def _rows_of_labels(
         waiting.remove(x)
         options = [(_at(at), "middle", x - w / 2), (_at(at), "start", x), (_at(at), "end", x - w)]
         options = [o for o in options if o[2] >= 0 and o[2] + w <= room]
-        options += [("0", "start", 0.0)] if x < w else []
-        options += [("100%", "end", room - w)] if x > room - w else []
+        # at the edge only where the leader still meets the label on a wide page
+        options += [("0", "start", 0.0)] if x < w and at < 0.06 else []
+        options += [("100%", "end", room - w)] if x > room - w and at > 0.94 else []
         if put(words, _LABELS[kind], options, at):
             placed.append(item)
     for right, said in edges:
@@ -1640,7 +1638,12 @@ def _labels(
 
 
 def _drawn_array(
-    c: Certificate, parts: list[tuple[str, Any, Any]], truth: Any, log: bool | None
+    c: Certificate,
+    parts: list[tuple[str, Any, Any]],
+    truth: Any,
+    comparators: Mapping[str, Any] | None,
+    room: float,
+    log: bool | None,
 ) -> tuple[str, Real, list[str]]:
     """One row per component on a common scale, its numbers above it at the left."""
     out: list[str] = []
@@ -1651,41 +1654,54 @@ def _drawn_array(
         shown.append((name, _ends(lower, upper, percent, known), known))
     values = [v for _, e, known in shown for v in (e.lo, e.hi, known) if isinstance(v, Fraction)]
     y = 0.0
-    if values:
-        whole = _Ends(min(values), max(values), "", "", "", None, percent)
-        axis = _axis(whole, [], log, 0.05, 0.05)
+    lowest, highest = min(values, default=Fraction(0)), max(values, default=Fraction(0))
+    axis = _axis(_Ends(lowest, highest, "", "", "", None, percent), [], log, 0.05, 0.05)
     for name, e, known in shown:
-        said = f"= {_pretty(e.exact)}" if e.exact else f"{_pretty(e.low)} … {_pretty(e.high)}"
-        if known is not None:
-            said += f", exact {_pretty(e.mark(known))}"
+        pieces = [f"= {_pretty(e.exact)}"] if e.exact else [_pretty(e.low), f"… {_pretty(e.high)}"]
+        pieces += [] if known is None else [f"(exact {_pretty(e.mark(known))})"]
         out.append(_say("0", y + 11, name, "tk"))
-        out.append(_say("0", y + 11, said, "nb", dx=_px(name, 11) + 8))
+        edge, said = _px(name, 11) + 8, ""
+        for piece in pieces:
+            longer = f"{said} {piece}".strip()
+            if said and edge + _px(longer, 13.5) > room:
+                out.append(_say("0", y + 11, said, "nb", dx=edge))
+                y, longer = y + 16, piece
+            said = longer
+        out.append(_say("0", y + 11, said, "nb", dx=edge))
         mid = y + 25
         out.append(_tag("line", x1="0", y1=mid, x2="100%", y2=mid, class_="hl", stroke_width=1))
-        if values:
-            a = axis.at(e.lo) if _finite(e.lo) else 0.04
-            b = axis.at(e.hi) if _finite(e.hi) else 0.96
-            if e.exact:
-                out.append(_post(a, mid, 4))
-            elif _finite(e.lo) or _finite(e.hi):
-                out.append(_bar_svg(c.kind, a, max(a, b), mid))
-            if not _finite(e.lo):
-                out.append(_arrow(mid, False, 0.04 if _finite(e.hi) else 0.5))
-            elif not e.exact:
-                out.append(_post(a, mid))
-            if not _finite(e.hi):
-                out.append(_arrow(mid, True, 0.96 if _finite(e.lo) else 0.5))
-            elif not e.exact:
-                out.append(_post(b, mid))
-            if known is not None and 0 <= axis.at(known) <= 1:
-                out.append(_spot(_at(axis.at(known)), mid, '<circle r="4.5" class="tr"/>'))
+        a = axis.at(e.lo) if _finite(e.lo) else 0.04
+        b = axis.at(e.hi) if _finite(e.hi) else 0.96
+        if e.exact:
+            out.append(_post(a, mid, 4))
+        elif _finite(e.lo) or _finite(e.hi):
+            out.append(_bar_svg(c.kind, a, max(a, b), mid))
+        if not _finite(e.lo):
+            out.append(_arrow(mid, False, 0.04 if _finite(e.hi) else 0.5))
+        elif not e.exact:
+            out.append(_post(a, mid))
+        if not _finite(e.hi):
+            out.append(_arrow(mid, True, 0.96 if _finite(e.lo) else 0.5))
+        elif not e.exact:
+            out.append(_post(b, mid))
+        if known is not None and 0 <= axis.at(known) <= 1:
+            out.append(_spot(_at(axis.at(known)), mid, '<circle r="4.5" class="tr"/>'))
         y += 44
-    if values and axis.log:
-        out.append(_say("100%", 11, "log", "tk", "end"))
+    if axis.log:
+        out.append(_say("0", y + 7, "log", "tk"))
+        y += 14
     if len(parts) > len(shown):
         out.append(_say("0", y + 11, f"… {len(parts) - len(shown):,} more", "cl"))
         y += 18
-    return "".join(out), max(18.0, y - 4), []
+    marks, left = _comparators(comparators, _worst(c)) if parts else ([], 0)
+    for m in marks:
+        out.append(_spot("6", y + 7, '<path d="M0-5 5 0 0 5-5 0z" class="cm"/>'))
+        out.append(_say("16", y + 11, _fit_px(m.name, _pretty(m.value), 12.5, room - 16), "cl"))
+        y += 16
+    if left:
+        out.append(_say("16", y + 11, f"{left} more", "cl"))
+        y += 16
+    return "".join(out), max(18.0, y - 4), [m.words for m in marks]
 
 
 # -------------------------------------------------------------------------------------------- card
