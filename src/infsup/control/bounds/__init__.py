@@ -1,0 +1,1 @@
+"""The bounds of the control pillar, one file each."""

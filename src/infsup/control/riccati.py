@@ -1,0 +1,272 @@
+"""The Riccati equation of an affine-quadratic problem, and the law that it gives."""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy import integrate
+from scipy.linalg import expm
+
+from infsup.control.feedback import AffineFeedback
+from infsup.control.problem import ControlProblem
+from infsup.control.structure import CONSTANT, LQ, Structure, affine_functions, structure_of
+from infsup.core.errors import HypothesisError, UsageError
+from infsup.core.method import DirectMethod, Outcome
+from infsup.core.problem import Problem
+
+LEAST, MOST = 32, 4096
+"""Intervals of the table of gains."""
+PANEL = 8
+"""Gauss-Legendre nodes in an interval, for the integral of the noise."""
+
+
+class Quadratic(NamedTuple):
+    """Coefficients at one time, in z = (x, 1): dz = (F z + B u)dt + noise, l = z'Qz + 2z'Nu + u'Ru.
+
+    Args:
+        F: [d + 1, d + 1].
+        B: [d + 1, m].
+        Q: [d + 1, d + 1].
+        N: [d + 1, m].
+        R: [m, m].
+        noise: sigma sigma' with a zero row and column, [d + 1, d + 1].
+    """
+
+    F: np.ndarray
+    B: np.ndarray
+    Q: np.ndarray
+    N: np.ndarray
+    R: np.ndarray
+    noise: np.ndarray
+
+    def gain(self, P: np.ndarray) -> Float[np.ndarray, "m d1"]:
+        """K with u = -Kz the minimiser of l + grad V.(Fz + Bu): R^-1 (B'P + N')."""
+        return np.linalg.solve(self.R, self.B.T @ P + self.N.T)
+
+    def slope(self, P: np.ndarray) -> Float[np.ndarray, "d1 d1"]:
+        """dP/dt = -(Q + F'P + PF - K'RK) - e e' tr(noise P), e the last unit vector."""
+        K = self.gain(P)
+        S = self.Q + self.F.T @ P + P @ self.F - K.T @ self.R @ K
+        S = (S + S.T) / 2
+        S[-1, -1] += float(np.sum(self.noise * P))
+        return -S
+
+
+class ValueTable(NamedTuple):
+    """V(t, x) = z'P(t)z, z = (x, 1), and the optimal u = -K(t)z, at nodes of time.
+
+    Args:
+        times: [n + 1], from 0 to T.
+        P: [n + 1, d + 1, d + 1].
+        K: [n + 1, m, d + 1].
+        dK: its time derivative.
+        between: largest error of the cubic Hermite interpolant of K, seen at the midpoints.
+        error: estimated error of z0'P(0)z0.
+    """
+
+    times: np.ndarray
+    P: np.ndarray
+    K: np.ndarray
+    dK: np.ndarray
+    between: float
+    error: float
+
+    def gain(self, t: float) -> Float[np.ndarray, "m d1"]:
+        """K(t) by cubic Hermite interpolation."""
+        return hermite(self.times, self.K, self.dK)(t)
+
+
+def hermite(times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> Callable:
+    """The cubic Hermite interpolant, NumPy."""
+
+    def at(t: float) -> np.ndarray:
+        i = min(max(int(np.searchsorted(times, t, side="right")) - 1, 0), len(times) - 2)
+        h = times[i + 1] - times[i]
+        s = (t - times[i]) / h
+        return (
+            (1 + 2 * s) * (1 - s) ** 2 * values[i]
+            + s * (1 - s) ** 2 * h * slopes[i]
+            + s**2 * (3 - 2 * s) * values[i + 1]
+            + s**2 * (s - 1) * h * slopes[i + 1]
+        )
+
+    return at
+
+
+@eqx.filter_jit
+def _with_rates(functions: tuple, t: Any, d: int, m: int) -> tuple:
+    """Coefficients and their time derivatives."""
+    return jax.jvp(lambda s: affine_functions(functions, s, d, m), (t,), (jnp.ones_like(t),))
+
+
+def _in_z(parts: tuple, d: int, m: int) -> Quadratic:
+    A, B, e, W, noise = (np.asarray(a, np.float64) for a in parts)
+    F, S = np.zeros((d + 1, d + 1)), np.zeros((d + 1, d + 1))
+    F[:d, :d], F[:d, d], S[:d, :d] = A, e, noise
+    z, u = [*range(d), d + m], slice(d, d + m)
+    return Quadratic(F, np.vstack([B, np.zeros((1, m))]), W[np.ix_(z, z)], W[z, u], W[u, u], S)
+
+
+def coefficients_of(problem: Any, s: Structure) -> Callable[[float], tuple[Quadratic, Quadratic]]:
+    """T -> coefficients and their time derivatives, NumPy."""
+    d, m = problem.x0.size, problem.controls
+
+    def at(t: float) -> tuple[Quadratic, Quadratic]:
+        value, rate = _with_rates(s.functions, jnp.asarray(float(t)), d, m)
+        return _in_z(value, d, m), _in_z(rate, d, m)
+
+    if not s.holds(*CONSTANT):
+        return at
+    c = s.at_zero
+    assert c is not None
+    fixed = _in_z((c.A, c.B, c.e, c.W, c.noise), d, m)
+    still = Quadratic(*(np.zeros_like(a) for a in fixed))
+    return lambda t: (fixed, still)
+
+
+def value_table(problem: Any, s: Structure, tolerance: float) -> ValueTable:
+    """P and K at so many nodes that interpolated gains meet `tolerance` relative to the largest.
+
+    Raises:
+        HypothesisError: the solution blows up inside the horizon.
+    """
+    fine = _solve(problem, s, LEAST)
+    while True:
+        coarse, fine = fine, _solve(problem, s, 2 * (len(fine.times) - 1))
+        middle = [coarse.gain(t) for t in fine.times[1::2]]
+        between = float(np.abs(np.asarray(middle) - fine.K[1::2]).max())
+        enough = between <= tolerance * max(float(np.abs(fine.K).max()), 1e-300)
+        if enough or len(coarse.times) > MOST:
+            z = np.append(problem.x0, 1.0)
+            values = [float(z @ t.P[0] @ z) for t in (coarse, fine)]
+            size = float(np.abs(z) @ np.abs(fine.P[0]) @ np.abs(z))
+            error = abs(values[1] - values[0]) + 1e-13 * size
+            # the finer interpolant errs by about a sixteenth of what the coarser one does
+            nodal = float(np.abs(coarse.K - fine.K[::2]).max())
+            return fine._replace(between=between / 8 + nodal, error=error)
+
+
+def table_at(problem: Any, s: Structure, nodes: int) -> np.ndarray:
+    """P at `nodes` + 1 equidistant times."""
+    return _solve(problem, s, nodes).P
+
+
+def _solve(problem: Any, s: Structure, nodes: int) -> ValueTable:
+    c = s.at_zero
+    assert c is not None
+    assert c.G is not None
+    times = np.linspace(0.0, float(problem.horizon), nodes + 1)
+    at = coefficients_of(problem, s)
+    with np.errstate(all="ignore"):
+        solve = _by_exponentials if s.holds(*CONSTANT) else _by_integration
+        P = solve(at, c.G, times)
+    if P is None or not np.isfinite(P).all():
+        raise HypothesisError(
+            "the Riccati solution blows up inside the horizon",
+            "Then the cost has no minimum: V(0, x0) is -inf, or no control attains it.",
+            "a shorter `horizon`, or a cost that is convex in (x, u)",
+        )
+    K, dK = [], []
+    for t, p in zip(times, P, strict=True):
+        q, rate = at(t)
+        k = q.gain(p)
+        turn = rate.B.T @ p + q.B.T @ q.slope(p) + rate.N.T - rate.R @ k
+        K.append(k)
+        dK.append(np.linalg.solve(q.R, turn))
+    return ValueTable(times, P, np.asarray(K), np.asarray(dK), 0.0, 0.0)
+
+
+def _by_exponentials(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarray | None:
+    """Constant coefficients: P after r is Y X^-1, (X, Y) = exp(r H)(I, P), exact but for rounding.
+
+    The noise adds int tr(noise P) to the constant, by Gauss-Legendre quadrature in each interval.
+    """
+    q, _ = at(0.0)
+    n = len(q.F)
+    F = q.F - q.B @ np.linalg.solve(q.R, q.N.T)
+    Q = q.Q - q.N @ np.linalg.solve(q.R, q.N.T)
+    H = np.block([[-F, q.B @ np.linalg.solve(q.R, q.B.T)], [Q, F.T]])
+    h = times[1] - times[0]
+    if h * float(np.abs(H).max()) > 1e6:
+        return None
+    x, w = np.polynomial.legendre.leggauss(PANEL)
+    r, w = h * (x + 1) / 2, h * w / 2
+    # a long interval is cut, so that no exponential grows past what float64 can hold beside 1
+    cuts = max(1, math.ceil(h * float(np.linalg.norm(H, 2)) / 4))
+    steps = [expm(H * t) for t in (*(r if cuts == 1 else r / cuts), h / cuts)]
+    noisy = bool(q.noise.any())
+    P, constant, table = np.array(G), 0.0, [np.array(G)]
+    for _ in times[1:]:
+        for _ in range(cuts):
+            moved = []
+            for E in steps if noisy else steps[-1:]:
+                X, Y = E[:n, :n] + E[:n, n:] @ P, E[n:, :n] + E[n:, n:] @ P
+                # X starts as the identity; where its determinant changes sign P has passed infinity
+                if not np.linalg.slogdet(X)[0] > 0:
+                    return None
+                new = np.linalg.solve(X.T, Y.T)
+                moved.append((new + new.T) / 2)
+            if noisy:
+                traces = [float(np.sum(q.noise * p)) for p in moved[:-1]]
+                constant += float(np.dot(w, traces)) / cuts
+            P = moved[-1]
+        full = P.copy()
+        full[-1, -1] += constant
+        table.append(full)
+    return np.asarray(table[::-1])
+
+
+def _by_integration(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarray | None:
+    """Time-varying coefficients: Dormand-Prince 8(5,3) backward in time."""
+    n, horizon = len(G), times[-1]
+
+    def field(s, p):
+        q, _ = at(horizon - s)
+        return -q.slope(p.reshape(n, n)).ravel()
+
+    found = integrate.solve_ivp(
+        field, (0.0, horizon), G.ravel(), "DOP853", dense_output=True, rtol=1e-12, atol=1e-13
+    )
+    if not found.success:
+        return None
+    return found.sol(horizon - times).T.reshape(-1, n, n)
+
+
+class Riccati(DirectMethod):
+    """The optimal law of affine dynamics and quadratic cost, by the Riccati equation.
+
+    For f = A(t)x + B(t)u + e(t), l quadratic in (x, u) with d2l/du2 > 0, g quadratic, noise that
+    does not depend on x and u: V = z'P(t)z with z = (x, 1), u = -R^-1(B'P + N')z. Constant
+    coefficients are solved by the exponential of the Hamiltonian matrix, others by an integrator of
+    order 8. The gains are kept at nodes, doubled until cubic Hermite interpolation meets
+    `tolerance`. Evidence `value`: P at the nodes.
+
+    Args:
+        tolerance: error of interpolated gains relative to the largest, in (0, 1).
+
+    Source: R.E. Kalman, Bol. Soc. Mat. Mexicana 5 (1960) 102-119; completion of squares.
+    """
+
+    tolerance: float = 1e-8
+
+    problems: ClassVar = (ControlProblem,)
+    needs_64_bit: ClassVar[bool] = True
+
+    def __check_init__(self):
+        if isinstance(self.tolerance, (int, float)) and not 0.0 < self.tolerance < 1.0:
+            raise UsageError(f"`tolerance` is {self.tolerance!r}", remedy="tolerance=1e-8")
+
+    def suits(self, problem: Problem) -> None:
+        """Raises `HypothesisError` unless dynamics are affine and the cost quadratic."""
+        structure_of(problem).require("Riccati", LQ, "infsup list methods   for what else exists")
+
+    def find(self, problem: Problem, start: Outcome | None, key) -> Outcome:
+        self.suits(problem)
+        t = value_table(problem, structure_of(problem), float(self.tolerance))
+        law = AffineFeedback(*(jnp.asarray(a) for a in (t.times, t.K, t.dK)))
+        return Outcome(law, {"value": jnp.asarray(t.P)})
