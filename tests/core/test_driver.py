@@ -71,8 +71,7 @@ def test_callbacks_cannot_change_results_and_may_stop():
     events = []
     a = solve(callbacks=[events.append])
     assert same(a.answer, solve().answer)
-    assert [e.kind for e in events][0] == "start"
-    assert [e.kind for e in events][-1] == "end"
+    assert (events[0].kind, events[-1].kind) == ("start", "end")
     b = solve(
         NoisyDescent(steps=10**8), callbacks=[lambda e: isp.Stop("enough") if e.step else None]
     )
@@ -262,7 +261,7 @@ def test_bad_methods_get_one_clear_error():
 
     class VectorMetric(NoisyDescent):
         def step(self, problem, state, key):
-            new, m = super().step(problem, state, key)
+            new, _ = super().step(problem, state, key)
             return new, {"value": new.w}
 
     with pytest.raises(UsageError, match="Python number in the state"):
@@ -330,8 +329,10 @@ def kill(event):
             os.kill(os.getpid(), s)
 s = isp.solve(bowl(), NoisyDescent(steps=10**9), bounds=({bound},), callbacks=[kill])
 assert signal.getsignal(signal.SIGINT) is old
-again = isp.solve(bowl(), NoisyDescent(steps=10**9), bounds=(Distance(),), stop=isp.Steps(s.steps))
-print(s.stopped_by, s.certificate.verdict, isp.fingerprint(again.answer) == isp.fingerprint(s.answer))
+method, stop = NoisyDescent(steps=10**9), isp.Steps(s.steps)
+again = isp.solve(bowl(), method, bounds=(Distance(),), stop=stop)
+same = isp.fingerprint(again.answer) == isp.fingerprint(s.answer)
+print(s.stopped_by, s.certificate.verdict, same)
 """
 
 

@@ -1,5 +1,6 @@
 """A run that is killed at any moment ends in the same bytes after it is resumed."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -29,8 +30,8 @@ def slow(event):
     time.sleep(0.02)
     print(event.stage, event.step, flush=True)
 path = {path!r}
-s = isp.solve(bowl(), CHAIN, bounds=(Distance(),), callbacks=[slow],
-              checkpoint=isp.Checkpoint(path, seconds=0.0), resume=path if os.path.exists(path) else None)
+keep, resume = isp.Checkpoint(path, seconds=0.0), path if os.path.exists(path) else None
+s = isp.solve(bowl(), CHAIN, bounds=(Distance(),), callbacks=[slow], checkpoint=keep, resume=resume)
 print("answer", isp.fingerprint((s.answer, [dict(x.history) for x in s.stages])), flush=True)
 """
 
@@ -89,16 +90,9 @@ def test_resume_from_any_step(tmp_path, at):
             raise Killed
 
     path = tmp_path / "run"
-    try:
-        isp.solve(
-            bowl(),
-            CHAIN,
-            bounds=(Distance(),),
-            callbacks=[kill],
-            checkpoint=isp.Checkpoint(path, seconds=0.0),
-        )
-    except Killed:
-        pass
+    keep = isp.Checkpoint(path, seconds=0.0)
+    with contextlib.suppress(Killed):
+        isp.solve(bowl(), CHAIN, bounds=(Distance(),), callbacks=[kill], checkpoint=keep)
     resume = path if path.exists() else None
     s = isp.solve(bowl(), CHAIN, bounds=(Distance(),), resume=resume)
     assert isp.fingerprint((s.answer, [dict(x.history) for x in s.stages])) == whole()

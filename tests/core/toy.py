@@ -1,4 +1,4 @@
-"""A problem, methods and bounds small enough to test the contract itself, from outside the package."""
+"""A problem, methods and bounds, small, to test the contract itself from outside the package."""
 
 from typing import Any, ClassVar, NamedTuple
 

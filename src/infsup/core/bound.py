@@ -1,7 +1,7 @@
 """How to know the worth of an answer, as data."""
 
 import abc
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -19,7 +19,7 @@ class Bound(eqx.Module):
     """
 
     problems: ClassVar[tuple[type, ...]] = (Problem,)
-    """The problem classes it is for."""
+    """The problem classes it is for; `certify` may take `problem` to be one of them."""
     unseen: ClassVar[bool] = False
     """True: it needs rows that the answer has not seen; the verbs see to it."""
     needs: ClassVar[tuple[str, ...]] = ()
@@ -31,7 +31,7 @@ class Bound(eqx.Module):
         remember(cls)
 
     @abc.abstractmethod
-    def certify(self, problem: Problem, outcome: Outcome, key, delta: float) -> Certificate:
+    def certify(self, problem: Any, outcome: Outcome, key: Any, delta: float) -> Certificate:
         """What is known of the outcome's answer, wrong with probability at most `delta`.
 
         Args:

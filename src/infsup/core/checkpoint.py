@@ -14,7 +14,7 @@ import numpy as np
 
 from infsup.core.driver import Loop, drain, stage_key
 from infsup.core.errors import FileRejected, UsageError
-from infsup.core.keys import branch
+from infsup.core.keys import branch, is_key
 from infsup.core.ledger import DeltaLedger
 from infsup.core.method import DirectMethod, Outcome
 from infsup.core.precision import enabled
@@ -179,7 +179,7 @@ def _flatten(prefix: str, tree: Any) -> dict[str, np.ndarray]:
     """Array leaves under numbered names (paths of user's trees need not be names)."""
     out = {}
     for i, x in enumerate(jax.tree.leaves(tree)):
-        if eqx.is_array(x) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if is_key(x):
             x = jax.random.key_data(x)
         if not eqx.is_array_like(x):
             raise UsageError(
@@ -200,15 +200,14 @@ def _unflatten(prefix: str, like: Any, arrays: dict[str, np.ndarray]) -> Any:
     new = []
     for i, x in enumerate(leaves):
         a = arrays.get(f"{prefix}.{i}")
-        is_key = eqx.is_array(x) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
-        want = np.asarray(jax.random.key_data(x) if is_key else x)
+        want = np.asarray(jax.random.key_data(x) if is_key(x) else x)
         if a is None or a.shape != want.shape or a.dtype != want.dtype:
             raise FileRejected(
                 f"the checkpoint's {prefix} does not fit this method: leaf {i} is "
                 f"{'missing' if a is None else f'{a.dtype}{a.shape}'}, {want.dtype}{want.shape} "
                 "is expected"
             )
-        if is_key:
+        if is_key(x):
             new.append(jax.random.wrap_key_data(jnp.array(a), impl=jax.random.key_impl(x)))
         elif isinstance(x, (bool, int, float)):
             new.append(type(x)(a[()]))

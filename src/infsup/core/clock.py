@@ -18,7 +18,7 @@ class Compilations:
 compilations = Compilations()
 
 
-def _listen(event: str, duration: float, **_: object) -> None:
+def _listen(event: str, duration: float, **_: str | int) -> None:
     if event.startswith(_PREFIX):
         compilations.seconds += duration
         if event == _PREFIX + "backend_compile_duration":

@@ -1,5 +1,7 @@
-"""The one loop. `advance` is a chunk of it, pure and compiled; `iterate` adds the host's services
-(stopping, certificates on the way, checkpoints, signals, progress); `run` is the loop without them.
+"""The one loop.
+
+`advance` is a chunk of it, pure and compiled; `iterate` adds the host's services (stopping,
+certificates on the way, checkpoints, signals, progress); `run` is the loop without them.
 """
 
 import logging
@@ -18,7 +20,7 @@ from infsup.core.certificate import Certificate
 from infsup.core.clock import compilations
 from infsup.core.errors import HypothesisError, UsageError
 from infsup.core.interrupt import Interrupt
-from infsup.core.keys import branch, open_key
+from infsup.core.keys import branch, is_key, open_key
 from infsup.core.method import DirectMethod, IterativeMethod, Method, Outcome, stages
 from infsup.core.problem import Problem
 from infsup.core.stop import Plateau, Reach, Rule, Seconds, Steps, pick
@@ -66,7 +68,7 @@ def traced(tree: Any) -> Any:
         return tree
     if isinstance(tree, (int, float)) and not isinstance(tree, bool):
         return jnp.asarray(tree)
-    if type(tree) in (tuple, list):
+    if isinstance(tree, (tuple, list)) and type(tree) in (tuple, list):
         new = [traced(x) for x in tree]
         return type(tree)(new) if any(a is not b for a, b in zip(new, tree, strict=True)) else tree
     return tree
@@ -84,7 +86,7 @@ def _strong(tree: Any) -> Any:
     """Arrays without weak types: a loop's carry keeps its dtypes."""
 
     def strong(x):
-        if eqx.is_array(x) and not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if eqx.is_array(x) and not is_key(x):
             return jax.lax.convert_element_type(x, x.dtype)
         return x
 
@@ -220,7 +222,8 @@ def advance(method, problem, key, rest, merit, loop: Loop, last, every, looks) -
 
 
 def _chunk(fixed: tuple, loop: Loop) -> Loop:
-    return advance(*fixed[:5], loop, *fixed[5:])
+    method, problem, key, rest, merit, last, every, looks = fixed
+    return advance(method, problem, key, rest, merit, loop, last, every, looks)
 
 
 _compiled = eqx.filter_jit(_chunk)
@@ -554,7 +557,7 @@ class _Engine:
     def state(self, loop: Loop) -> Any:
         return loop.state if self.method.host else eqx.combine(loop.state, self.rest)
 
-    def advance(self, loop: Loop, last: int, every: int | None = None, looks: int = 0) -> Loop:
+    def advance(self, loop: Loop, last: int, every: int = 0, looks: int = 0) -> Loop:
         every, looks = every or self.every, looks or self.looks
         if self.method.host:
             return _advance_on_host(

@@ -1,5 +1,8 @@
-"""The errors that a user meets. Each says, in this order: what is wrong (with the argument in
-backticks and what was got), why it matters, and what to type instead."""
+"""The errors that a user meets.
+
+Each says, in this order: what is wrong (with the argument in backticks and what was got), why it
+matters, and what to type instead.
+"""
 
 import difflib
 from collections.abc import Iterable

@@ -3,11 +3,17 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from infsup.core.errors import UsageError
 
 ROLES = ("init", "step", "finish", "certify", "stage")
+
+
+def is_key(x: Any) -> bool:
+    """Whether `x` is a typed key, or an array of them."""
+    return isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def open_key(key: Any) -> Key[Array, ""]:
@@ -24,7 +30,7 @@ def open_key(key: Any) -> Key[Array, ""]:
         if not 0 <= key < 2**32:
             raise UsageError(f"`key` is {key}", "An integer key lies in [0, 2^32).", "key=0")
         return jax.random.key(key, impl="threefry2x32")
-    if isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if is_key(key):
         if key.shape != ():
             raise UsageError(
                 f"`key` is an array of keys of shape {key.shape}",

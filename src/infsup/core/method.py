@@ -35,14 +35,14 @@ class Method(eqx.Module):
     """
 
     problems: ClassVar[tuple[type, ...]] = (Problem,)
-    """The problem classes it is for."""
+    """The problem classes it is for; its functions may take `problem` to be one of them."""
     needs_64_bit: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         remember(cls)
 
-    def suits(self, problem: Problem) -> None:
+    def suits(self, problem: Any) -> None:
         """Raises `HypothesisError` where the problem's structure does not fit. Default: it fits."""
         del problem
 
@@ -51,7 +51,7 @@ class DirectMethod(Method):
     """Finds its answer in one go: in closed form, or by another library's solver."""
 
     @abc.abstractmethod
-    def find(self, problem: Problem, start: Outcome | None, key) -> Outcome:
+    def find(self, problem: Any, start: Outcome | None, key: Any) -> Any:
         """The outcome; or a generator that yields progress (metrics) and returns the outcome."""
 
 
@@ -68,26 +68,26 @@ class IterativeMethod(Method):
     host: ClassVar[bool] = False
     """True: the step is Python (Gymnasium, a linear-programming library) and is never traced."""
 
-    steps: eqx.AbstractVar[int]
+    steps: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
-    def init(self, problem: Problem, start: Outcome | None, key) -> Any:
+    def init(self, problem: Any, start: Outcome | None, key: Any) -> Any:
         """The state before the first step: a tree whose changing leaves are arrays."""
 
     @abc.abstractmethod
-    def step(self, problem: Problem, state: Any, key) -> tuple[Any, dict[str, Any]]:
+    def step(self, problem: Any, state: Any, key: Any) -> tuple[Any, dict[str, Any]]:
         """One step, pure, never raising; scalar metrics of fixed keys, or {}.
 
         Metrics speak of the state that came in.
         """
 
-    def done(self, problem: Problem, state: Any) -> Any:
+    def done(self, problem: Any, state: Any) -> Any:
         """Whether it has converged, as the state sees it. Default: never."""
         del problem, state
         return jnp.asarray(False)
 
     @abc.abstractmethod
-    def finish(self, problem: Problem, state: Any, key) -> Outcome:
+    def finish(self, problem: Any, state: Any, key: Any) -> Outcome:
         """The outcome of a state; any state, not only the last."""
 
 

@@ -1,4 +1,4 @@
-"""The progress bar on stderr: phase, step, time per step, a metric, ETA. It cannot change results."""
+"""The progress bar on stderr: phase, step, time per step, metrics, ETA. It changes no result."""
 
 import sys
 from typing import Any

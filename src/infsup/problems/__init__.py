@@ -1,4 +1,4 @@
-"""The gallery: named instances with their known truths and sources. Reading the list imports no JAX."""
+"""The gallery: named instances with their known truths and sources; the list imports no JAX."""
 
 import importlib
 import inspect

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from infsup.control.problem import ControlProblem, hjb_lq, linear_quadratic
+from infsup.control.problem import ControlProblem
+from infsup.control.quadratic import hjb_lq, linear_quadratic
 
 
 def hjb_lq_100(lam: float = 1.0, dim: int = 100, horizon: float = 1.0) -> ControlProblem:
-    """dX = 2 sqrt(lam) u dt + sqrt(2) dW, cost E[int |u|^2 dt + ln((1 + |X_T|^2) / 2)], X_0 = 0.
+    """From X_0 = 0, dX = 2 sqrt(lam) u dt + sqrt(2) dW; E[int |u|^2 dt + ln((1 + |X_T|^2) / 2)].
 
     Args:
         lam: strength of the control, > 0. The literature's benchmark has 1; there, doing nothing
@@ -18,7 +19,7 @@ def hjb_lq_100(lam: float = 1.0, dim: int = 100, horizon: float = 1.0) -> Contro
 
 
 def double_integrator(horizon: float = 2.0) -> ControlProblem:
-    """x'' = u from x = 1 at rest, cost int (x^2 + x'^2 + u^2) dt + |state|^2 at the end.
+    """A cart x'' = u from x = 1 at rest, cost int (x^2 + x'^2 + u^2) dt + |state|^2 at the end.
 
     Args:
         horizon: T.
