@@ -24,7 +24,7 @@ OUTWARD = 1e-11
 """Relative widening, for the rounding of the formulas themselves."""
 ENOUGH = 1.01
 REFINEMENTS = 60
-UNITS = 64 * 2.0**-52
+UNITS = 16 * 2.0**-52
 COLUMNS = ("value", "gg", "gs", "rs", "rr", "h", "ss")
 
 
@@ -53,6 +53,11 @@ def psi(x: Any) -> Any:
 def inertia(x: float) -> float:
     """x/(1 - e^-x) - 1, for x >= 0; about x/2. Increasing."""
     return x / 2 if x < 1e-8 else -x / math.expm1(-x) - 1.0
+
+
+def newton_norm(gs: float, rs: float, residual: float, step: float, mu: float) -> float:
+    """An upper end of g^T H^-1 g = g.s + r.s + r^T H^-1 r, with |r| <= `residual`."""
+    return max(gs + rs, 0.0) + residual * (residual / mu + step * 2.0**-50)
 
 
 def upper_end(
@@ -132,8 +137,8 @@ class SubOptimality(Bound):
     Lower end: the same expansion upwards, f(w - t s) <= f - t a + t^2 om(-R |s| t) h with
     a = g.s, h = s^T H s, minimised over t: f - f* >= a^2/h psi(R |s| a/h).
 
-    Where the two ends are further apart than 1 %, the bound makes that damped step (or the
-    full one, where it is lower), to v, and uses
+    Where the two ends are further apart than 1 %, the bound makes a damped Newton step, to
+    v, and uses
     f(w) - f* = (f(w) - f(v)) + (f(v) - f*) with the same two ends at v, and so on, at most
     `solves` times. With `solves=1` it is the bare certificate.
 
@@ -242,14 +247,14 @@ class SubOptimality(Bound):
         inner = traced(problem.bare())
         rows: list[np.ndarray] = []
         for _ in range(self.solves):
-            row, step = measure(inner, answer, self.inner)
+            row, step = measure(inner, answer, jnp.asarray(self.inner, jnp.int32), jnp.asarray(mu))
             if rows and not np.isfinite(row).all():
                 break
             rows.append(np.asarray(row, np.float64))
             ends = bracket(np.stack(rows), mu, concordance, allowance)
             if not ends.upper > ENOUGH * ends.lower:
                 break
-            answer = descend(inner, answer, step, damping(rows[-1], concordance))
+            answer = descend(inner, answer, step, jnp.asarray(damping(rows[-1], concordance)))
         return np.stack(rows)
 
 
@@ -278,7 +283,7 @@ def bracket(
             continue
         error = allowance[1]
         residual = math.sqrt(rr) + error
-        q = max(gs + rs, 0.0) + residual * (residual / mu + ss * 2.0**-50)
+        q = newton_norm(gs, rs, residual, ss, mu)
         by_gradient, concordant, rd = upper_end(mu, concordance, gg, q, ss + residual / mu, error)
         won = points[0, 0] - value
         slack = 0.0 if number == 0 else 2 * allowance[0]
@@ -302,7 +307,7 @@ def damping(row: np.ndarray, concordance: float | None) -> float:
 
 
 @eqx.filter_jit
-def measure(problem: Any, answer: Any, inner: int) -> tuple[Any, Any]:
+def measure(problem: Any, answer: Any, inner: Any, mu: Any) -> tuple[Any, Any]:
     """f, g and one solve at an answer: `COLUMNS` as an array [7], and s[d]."""
     params, fixed = eqx.partition(answer, trainable(answer))
     w, unravel = ravel_pytree(params)
@@ -312,7 +317,7 @@ def measure(problem: Any, answer: Any, inner: int) -> tuple[Any, Any]:
 
     value, g = jax.value_and_grad(f)(w)
     _, hessian = jax.linearize(jax.grad(f), w)
-    s = solve(hessian, g, 1e-11, inner).s
+    s = solve(hessian, g, 1e-12, inner, mu).s
     hs = hessian(s)
     r = g - hs
     row = (value, g @ g, g @ s, r @ s, r @ r, s @ hs, jnp.sqrt(s @ s))
@@ -320,16 +325,17 @@ def measure(problem: Any, answer: Any, inner: int) -> tuple[Any, Any]:
 
 
 @eqx.filter_jit
-def descend(problem: Any, answer: Any, step: Any, length: Any) -> Any:
-    """The answer moved by -length step, or by -step where that is lower."""
+def descend(problem: Any, answer: Any, step: Any, sure: Any) -> Any:
+    """The answer moved by -t step, with the best t of 1, 1/2, ..., 1/128 and `sure`."""
     params, fixed = eqx.partition(answer, trainable(answer))
     w, unravel = ravel_pytree(params)
 
     def at(t):
         return eqx.combine(unravel(w - t * step), fixed)
 
-    full = problem.objective(at(1.0)) < problem.objective(at(length))
-    return at(jnp.where(full, 1.0, length))
+    lengths = jnp.concatenate([2.0 ** -jnp.arange(8.0), sure[None]])
+    values = jax.lax.map(lambda t: problem.objective(at(t)), lengths)
+    return at(lengths[jnp.nanargmin(values)])
 
 
 def wide(answer: Any) -> Any:

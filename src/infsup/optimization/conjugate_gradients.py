@@ -14,7 +14,7 @@ class Solved(NamedTuple):
     iterations: Any
 
 
-def solve(hessian: Callable, g: Any, tolerance: Any, most: Any) -> Solved:
+def solve(hessian: Callable, g: Any, tolerance: Any, most: Any, mu: Any = None) -> Solved:
     """H s = g to |g - H s| <= tolerance |g|, or to `most` iterations, or to negative curvature.
 
     At negative curvature s is the iterate so far; g itself where the first direction has it. So
@@ -24,15 +24,21 @@ def solve(hessian: Callable, g: Any, tolerance: Any, most: Any) -> Solved:
         hessian: v[d] -> H v[d], symmetric.
         g: array [d].
         tolerance: relative residual.
-        most: iterations.
+        most: iterations; never more than 4 d + 10, where rounding has the last word.
+        mu: H >= mu > 0, where known: then it also stops once what the residual r can hide is
+            small, |r|^2/mu <= 1e-6 g.s and |r|/mu <= 1e-3 |s|.
     """
     dtype = g.dtype
     gg = g @ g
     goal = (jnp.asarray(tolerance, dtype) ** 2) * gg
+    most = jnp.minimum(most, 4 * g.size + 10)
 
     def going(c):
-        _, _, _, rr, k, flat = c
-        return (rr > goal) & (k < most) & ~flat
+        s, _, _, rr, k, flat = c
+        far = rr > goal
+        if mu is not None:
+            far &= (rr > 1e-6 * mu * (g @ s)) | (rr > 1e-6 * mu**2 * (s @ s))
+        return far & (k < most) & ~flat
 
     def iterate(c):
         s, r, p, rr, k, _ = c

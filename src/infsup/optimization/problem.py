@@ -52,8 +52,8 @@ class Smooth(Problem):
     def rounding(self, answer: Any) -> tuple[float, float]:
         """Sizes (a, b) of what is summed in f and in its gradient, for allowances of rounding.
 
-        A computed value is taken to err by at most 64 units of the last place of `a`, a computed
-        gradient by at most 64 of `b` in the Euclidean norm.
+        A computed value is taken to err by at most 16 units of the last place of `a`, a computed
+        gradient by at most 16 of `b` in the Euclidean norm.
         """
         value, g = jax.value_and_grad(self.objective)(answer)
         g2 = sum((jnp.vdot(x, x) for x in jax.tree.leaves(g)), jnp.zeros(()))
