@@ -53,27 +53,63 @@ class Hypothesis:
     evidence: str = ""
 
     def __post_init__(self):
-        if self.state not in STATES:
+        _texts(self, "text", "evidence")
+        if not isinstance(self.state, str) or self.state not in STATES:
             raise UsageError(
                 f"`state` of a hypothesis is {self.state!r}",
                 remedy=nearest(str(self.state), STATES),
             )
 
 
+def _texts(record: Any, *names: str) -> None:
+    for name in names:
+        if not isinstance(getattr(record, name), str):
+            got = type(getattr(record, name)).__name__
+            raise UsageError(f"`{name}` of a {type(record).__name__} is {got}, not text")
+
+
 def _float_end(x: Any) -> Any:
-    """A Python float, a Fraction or a float64 array, whatever number came in."""
+    """A Python float, a Fraction or a float64 array, without rounding, whatever number came in."""
     if isinstance(x, Fraction):
         return x
-    if isinstance(x, int):
-        return Fraction(x) if abs(x) > 2**53 else float(x)
-    a = np.asarray(x)
-    if a.dtype.kind not in "fiu":
+    a = np.asarray(x) if not isinstance(x, int) else x
+    if isinstance(a, np.ndarray) and a.ndim == 0 and a.dtype.kind in "iu":
+        a = int(a)
+    if isinstance(a, int) and not isinstance(x, bool):
+        return Fraction(a) if abs(a) > 2**53 else float(a)
+    if isinstance(x, bool) or (a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16"):
         raise UsageError(f"an end of a bracket is {type(x).__name__}, not a real number")
-    if a.ndim == 0:
-        return float(a)
-    a = a.astype(np.float64)
-    a.flags.writeable = False
-    return a
+    if a.size == 0:
+        raise UsageError("an end of a bracket is an array without components")
+    wide = a.astype(np.float64)
+    with np.errstate(all="ignore"):
+        # NaN passes: it is the empty bracket's alarm, raised with the quantity's name
+        if not np.all((wide.astype(a.dtype) == a) | (a != a)) or _cut(a, wide):
+            raise UsageError(
+                f"an end of a bracket holds {a.dtype} numbers that are no float64",
+                "Rounding them would move the end.",
+                "a float64 that is rounded outward, or a Fraction",
+            )
+    if wide.ndim == 0:
+        return float(wide)
+    wide.flags.writeable = False
+    return wide
+
+
+def _cut(a: np.ndarray, wide: np.ndarray) -> bool:
+    """Whether integers were rounded (2**64 - 1 to and fro overflows, so `==` cannot tell)."""
+    return a.dtype.kind in "iu" and bool(np.any(np.abs(wide) > 2.0**53))
+
+
+def _host(x: Any) -> Any:
+    """The same tree with NumPy arrays: a certificate holds no device's arrays."""
+    if isinstance(x, Mapping):
+        return {k: _host(v) for k, v in x.items()}
+    if type(x) in (tuple, list):
+        return type(x)(_host(v) for v in x)
+    if hasattr(x, "addressable_shards") and getattr(x.dtype, "kind", "") in "biufcV":
+        return np.asarray(x)
+    return x
 
 
 @register
@@ -96,8 +132,8 @@ class Certificate:
         sense: "min" when less is better (the defended end is the upper), "max" when more is.
         goal: what was asked (an eps, a target), if anything.
         range: the quantity's a-priori range, stated by the bound.
-        level: probability with which the statement holds; 1 unless the kind is `confidence` or
-            `asymptotic`.
+        level: probability with which the statement holds: below 1 for `confidence` and
+            `asymptotic`, 1 for `proved` and `proved_real`; an `estimate` keeps what it was given.
         verdict: one of `VERDICTS`; the rules above may weaken it, never strengthen it.
         dtype: the arithmetic the statement speaks of.
         hypotheses: the assumptions, each with its state.
@@ -108,8 +144,8 @@ class Certificate:
 
     Raises:
         EmptyBracket: an end is NaN or lower > upper.
-        UsageError: an unknown kind, verdict or sense; a level outside (0, 1]; a refusal without
-            a reason.
+        UsageError: an unknown kind, verdict or sense; a level outside (0, 1], or one that the kind
+            cannot have; a range or goal that is none; a refusal without a reason.
     """
 
     quantity: str
@@ -120,7 +156,7 @@ class Certificate:
     bound: str
     _: dataclasses.KW_ONLY
     sense: str = "none"
-    goal: float | None = None
+    goal: float | int | Fraction | None = None
     range: tuple[float, float] = (-math.inf, math.inf)
     level: float = 1.0
     verdict: str = "certified"
@@ -137,16 +173,34 @@ class Certificate:
 
         for name, known in (("kind", KINDS), ("verdict", VERDICTS), ("sense", SENSES)):
             got = getattr(self, name)
-            if got not in known:
+            if not isinstance(got, str) or got not in known:
                 raise UsageError(
                     f"`{name}` of a certificate is {got!r}", remedy=nearest(str(got), known)
                 )
+        _texts(self, "quantity", "of", "bound", "dtype", "source", "reason")
+        put("level", _number("level", self.level))
         if not 0.0 < self.level <= 1.0:
             raise UsageError(f"`level` of a certificate is {self.level}", "It is a probability.")
         put("lower", _float_end(self.lower))
         put("upper", _float_end(self.upper))
         put("hypotheses", tuple(self.hypotheses))
-        put("range", (float(self.range[0]), float(self.range[1])))
+        if not all(isinstance(h, Hypothesis) for h in self.hypotheses):
+            raise UsageError("`hypotheses` of a certificate holds something else")
+        if not isinstance(self.range, (tuple, list)) or len(self.range) != 2:
+            raise UsageError(
+                f"`range` of a certificate is {self.range!r}", remedy="(lowest, highest)"
+            )
+        put("range", tuple(_number("range", end) for end in self.range))
+        if not self.range[0] <= self.range[1]:
+            raise UsageError(f"`range` of a certificate is {self.range}", "It holds no number.")
+        if self.goal is not None:
+            put("goal", _float_end(self.goal))
+            if not isinstance(self.goal, (float, Fraction)) or self.goal != self.goal:
+                raise UsageError(f"`goal` of a certificate is {self.goal}, not a number")
+        for name in ("budget", "proof"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise UsageError(f"`{name}` of a certificate is no mapping")
+            put(name, _host(getattr(self, name)))
 
         states = {h.state for h in self.hypotheses}
         if "estimated" in states:
@@ -169,14 +223,31 @@ class Certificate:
             put("lower", -math.inf)
             put("upper", math.inf)
             return
+        self._match_level()
         self._compare()
+
+    def _match_level(self) -> None:
+        """A theorem that holds always has level 1; one that holds with a probability has less."""
+        chance = self.kind in ("confidence", "asymptotic")
+        if chance and self.level == 1.0:
+            raise UsageError(
+                f"a certificate of kind `{self.kind}` has level 1",
+                "It can be wrong; how often belongs to the claim.",
+                "level=1 - delta, with delta above 1e-16",
+            )
+        if self.kind in ("proved", "proved_real") and self.level < 1.0:
+            raise UsageError(
+                f"a certificate of kind `{self.kind}` has level {self.level}",
+                "What is proved holds always.",
+                'kind="confidence"',
+            )
 
     def _compare(self) -> None:
         """Empty brackets are an alarm; the a-priori range decides vacuous and refuted."""
         lower, upper = np.asarray(self.lower, object), np.asarray(self.upper, object)
         if lower.shape != upper.shape:
             raise UsageError(f"`lower` has shape {lower.shape}, `upper` has {upper.shape}")
-        pairs = list(zip(lower.ravel(), upper.ravel(), strict=True))
+        pairs = self._pairs()
         # `not <=` catches NaN as well
         if not all(lo <= up for lo, up in pairs):
             raise EmptyBracket(
@@ -185,7 +256,9 @@ class Certificate:
                 "Two statements contradict each other, so a hypothesis or the code is wrong.",
             )
         lo, up = self.range
-        if any(a > _outward(up, +1) or b < _outward(lo, -1) for a, b in pairs):
+        # what is proved has its rounding inside its ends already
+        least, most = (lo, up) if self.kind == "proved" else (_outward(lo, -1), _outward(up, +1))
+        if any(a > most or b < least for a, b in pairs):
             object.__setattr__(self, "verdict", "refuted")
             object.__setattr__(
                 self, "reason", self.reason or f"the bracket lies outside [{lo:g}, {up:g}]"
@@ -193,32 +266,41 @@ class Certificate:
         elif all(a <= lo and b >= up for a, b in pairs) and self.verdict != "refuted":
             object.__setattr__(self, "verdict", "vacuous")
 
+    def _pairs(self) -> list[tuple[Any, Any]]:
+        """(lower, upper) of each component, as Python numbers: they compare without rounding."""
+        lower, upper = np.asarray(self.lower, object), np.asarray(self.upper, object)
+        return list(zip(lower.ravel(), upper.ravel(), strict=True))
+
     # -- what one asks of a certificate ---------------------------------------------------------
 
     @property
     def width(self) -> float:
-        """Largest `upper - lower` over the components; inf where nothing is claimed."""
-        ends = zip(np.ravel(self.lower), np.ravel(self.upper), strict=True)
-        return max((float(up - lo) if lo != up else 0.0) for lo, up in ends)
+        """Largest `upper - lower` over the components, rounded up; inf where nothing is claimed."""
+        return max(_apart(lo, up) for lo, up in self._pairs())
 
     @property
     def defended(self) -> float:
         """The end that the claim defends: the upper for sense "min", the lower for "max"."""
         if self.sense == "max":
-            return float(np.min(np.asarray(self.lower, float)))
-        return float(np.max(np.asarray(self.upper, float)))
+            return -_rounded_up(-min(lo for lo, _ in self._pairs()))
+        return _rounded_up(max(up for _, up in self._pairs()))
 
     @property
     def met(self) -> str:
-        """Whether `goal` is met: "yes", "no", "open", or "" where nothing was asked."""
+        """Whether `goal` is met: "yes", "no", "open", or "" where nothing was asked.
+
+        A refuted certificate answers nothing: "open".
+        """
         if self.goal is None:
             return ""
-        sign = -1.0 if self.sense == "max" else 1.0
-        lower, upper = np.asarray(self.lower, float), np.asarray(self.upper, float)
-        near, far = (lower, upper) if sign > 0 else (upper, lower)
-        if np.all(sign * far <= sign * self.goal):
+        if self.verdict == "refuted":
+            return "open"
+        pairs, goal = self._pairs(), self.goal
+        if self.sense == "max":
+            pairs, goal = [(-up, -lo) for lo, up in pairs], -goal
+        if all(up <= goal for _, up in pairs):
             return "yes"
-        return "no" if np.any(sign * near > sign * self.goal) else "open"
+        return "no" if any(lo > goal for lo, _ in pairs) else "open"
 
     def holds(self) -> bool:
         """Whether the certificate claims anything: certified, conditional or consistent."""
@@ -303,9 +385,37 @@ class Certificate:
         return from_plain_json(document, cls)
 
 
+def _number(name: str, x: Any) -> float:
+    try:
+        if isinstance(x, (str, bytes, bool)) or np.ndim(x):
+            raise TypeError
+        return float(x)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"`{name}` of a certificate is {x!r}, not a number") from None
+
+
 def _outward(x: float, sign: int) -> float:
     """`x` moved outward by what rounding may do to a value that lies on the end of a range."""
     return x + sign * 1e-9 * max(1.0, abs(x)) if math.isfinite(x) else x
+
+
+def _rounded_up(x: float | Fraction) -> float:
+    """The least float at or above `x`; a fraction may lie beyond all of them."""
+    if isinstance(x, float):
+        return x
+    try:
+        near = float(x)
+    except OverflowError:
+        near = math.inf if x > 0 else -math.inf
+    return near if near >= x else math.nextafter(near, math.inf)
+
+
+def _apart(lower: float | Fraction, upper: float | Fraction) -> float:
+    if lower == upper:
+        return 0.0
+    if any(isinstance(x, float) and math.isinf(x) for x in (lower, upper)):
+        return math.inf
+    return _rounded_up(Fraction(upper) - Fraction(lower))
 
 
 def compose(
@@ -325,7 +435,11 @@ def compose(
 
     Args:
         parts: the certificates it rests on, at least one.
-        quantity, of, lower, upper, bound: of the new certificate.
+        quantity: of the new certificate, like all that follow.
+        of: of which object.
+        lower: the one end.
+        upper: the other end.
+        bound: what made it.
         fields: further fields of the new certificate (sense, range, budget, proof, source, ...).
 
     Raises:
@@ -333,12 +447,13 @@ def compose(
     """
     if not parts:
         raise UsageError("`parts` of a composition is empty")
-    level = 1.0 - math.fsum(1.0 - p.level for p in parts)
+    exact = 1 - sum((1 - Fraction(p.level) for p in parts), Fraction(0))
+    level = -_rounded_up(-exact)
     if level <= 0.0:
         raise UsageError("`parts` leave no confidence: their deltas add to 1 or more")
-    worst = max((p.verdict for p in parts), key=VERDICTS.index)
-    if worst == "vacuous":  # a vacuous part need not make the whole vacuous: its range decides
-        worst = "certified"
+    # a vacuous part need not make the whole vacuous: its range decides
+    verdicts = ["certified" if p.verdict == "vacuous" else p.verdict for p in parts]
+    worst = max(verdicts, key=VERDICTS.index)
     reason = "; ".join(p.reason for p in parts if p.reason)
     hypotheses = tuple(dict.fromkeys(h for p in parts for h in p.hypotheses))
     return Certificate(

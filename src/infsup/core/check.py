@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from infsup.core.certificate import Certificate
-from infsup.core.encoding import Record, core_record, decode
-from infsup.core.errors import FileRejected
+from infsup.core.certificate import KINDS, Certificate
+from infsup.core.encoding import Opaque, Record, check_header, core_record, decode
+from infsup.core.errors import FileRejected, InfsupError
 from infsup.core.ledger import DeltaLedger
 from infsup.core.registry import HOMES, name_of
 from infsup.core.storage import number_to_text, read_folder
@@ -25,6 +26,9 @@ from infsup.core.storage import number_to_text, read_folder
 SLACK = 1e-12
 """Relative slack where the mathematics library may differ from machine to machine; none for
 `proved`, whose ends are exact or widened by their own bound."""
+
+ROUNDED = Fraction(1, 2**50)
+"""A level is stored as the float nearest to 1 - delta."""
 
 _outside: dict[str, Callable] = {}
 
@@ -100,27 +104,29 @@ def check(path: Any, *, replay: bool = False, problem: Any = None, like: Any = N
     Args:
         path: the folder.
         replay: also run the model on the data again and certify anew (this needs JAX).
-        problem, like: as for `infsup.load`, for the replay.
+        problem: as for `infsup.load`, for the replay.
+        like: likewise.
 
     Raises:
         FileRejected: the folder is damaged or holds no solution.
     """
     begun = time.monotonic()
     document, arrays = read_folder(path)
-    if document.get("kind") != "solution" or document.get("schema") != 1:
-        raise FileRejected(f"{path} holds no solution of a schema that is known here")
-    lacks = [k for k in ("problem", "answer", "certificates", "ledger") if k not in document]
+    check_header(document, "solution", path)
+    lacks = [k for k in _PARTS if k not in document]
     if lacks:
         raise FileRejected(f"{path}: solution.json lacks `{lacks[0]}`")
-    parts = {k: decode(document[k], arrays) for k in ("problem", "answer", "ledger")}
-    claims = decode(document["certificates"], arrays)
-    if not isinstance(claims, tuple) or not claims:
+    parts = {k: decode(document[k], arrays) for k in _PARTS}
+    claims, comparators = parts["certificates"], parts["comparators"]
+    if not isinstance(claims, tuple) or not claims or not isinstance(comparators, dict):
         raise FileRejected(f"{path}: solution.json holds no certificates")
-    findings = [Finding("files", "agrees", "the checksums agree")]
-    certificates = []
-    for claim in claims:
+    for claim in (*claims, *comparators.values()):
         if not isinstance(claim, Record) or claim.name != "core.Certificate":
             raise FileRejected(f"{path}: solution.json holds no certificates")
+    findings = [Finding("files", "agrees", "the checksums agree")]
+    findings += _made_by(parts["bounds"], claims)
+    certificates = []
+    for claim in claims:
         certificate = core_record(Certificate, claim.fields)
         if any(
             certificate_field != claim.fields[k]
@@ -137,10 +143,40 @@ def check(path: Any, *, replay: bool = False, problem: Any = None, like: Any = N
             )
         certificates.append(certificate)
         findings += _derive(certificate, parts["problem"], parts["answer"])
+        findings += _level(certificate)
+    for claim in comparators.values():
+        core_record(Certificate, claim.fields)
     findings += _levels(parts["ledger"], certificates)
     if replay:
-        findings += _replay(path, certificates, problem, like)
+        findings += _replay(path, problem, like)
     return Checked(str(path), tuple(findings), time.monotonic() - begun, replay)
+
+
+_PARTS = ("problem", "answer", "bounds", "certificates", "comparators", "ledger")
+
+
+def _made_by(bounds: Any, claims: tuple[Record, ...]) -> list[Finding]:
+    """Whether the certificates are those of the bounds that were asked, in their order."""
+    if not isinstance(bounds, tuple) or not all(isinstance(b, (Record, Opaque)) for b in bounds):
+        raise FileRejected("solution.json: the bounds are no bounds")
+    asked, got = [b.name for b in bounds], [c["bound"] for c in claims]
+    if asked == got or (
+        len(claims) == 1 and claims[0]["verdict"] == "refused" and asked[:1] == got
+    ):
+        return []  # a run that was interrupted twice has one refused certificate
+    text = f"asked were {', '.join(asked)}; the certificates are of {', '.join(map(str, got))}"
+    return [Finding("bounds", "fails", text)]
+
+
+def _level(claim: Certificate) -> list[Finding]:
+    """Whether the level is that of the proof's delta."""
+    delta = claim.proof.get("delta")
+    if not isinstance(delta, float) or not 0 < delta < 1 or not claim.level < 1.0:
+        return []
+    if 1 - Fraction(claim.level) < Fraction(delta) - ROUNDED:
+        text = f"claims level {claim.level:.9g}; the proof is one of delta {delta:.9g}"
+        return [Finding(f"level of {claim.quantity} ({claim.bound})", "fails", text)]
+    return []
 
 
 def _derive(claim: Certificate, problem: Any, answer: Any) -> list[Finding]:
@@ -153,13 +189,17 @@ def _derive(claim: Certificate, problem: Any, answer: Any) -> list[Finding]:
         return [
             Finding(name, "not re-checked", f"no checker is known here for `{claim.bound[:60]}`")
         ]
+    slack = 0.0 if claim.kind == "proved" else SLACK
     try:
         lower, upper = function(problem, answer, claim.proof)
+        return _compare(name, claim, lower, upper, slack)
     except FileRejected as e:
         return [Finding(name, "not re-checked", str(e))]
     except Exception as e:  # a proof that its checker cannot read proves nothing
         return [Finding(name, "fails", f"the proof cannot be read: {type(e).__name__}: {e}")]
-    slack = 0.0 if claim.kind == "proved" else SLACK
+
+
+def _compare(name: str, claim: Certificate, lower: Any, upper: Any, slack: float) -> list[Finding]:
     found = []
     for end, claimed, derived, sign in (
         ("lower", claim.lower, lower, -1),
@@ -178,10 +218,16 @@ def _function(bound: str) -> Callable | None:
     if bound in _outside:
         return _outside[bound]
     home, _, name = bound.partition(".")
-    if home in HOMES and importlib.util.find_spec(f"infsup.{home}.check") is not None:
-        module = importlib.import_module(f"infsup.{home}.check")
-        return vars(module).get(name) if not name.startswith("_") else None
-    return None
+    # `core.check` is this module: its functions check no bound
+    if home not in HOMES or home == "core" or importlib.util.find_spec(f"infsup.{home}") is None:
+        return None
+    if importlib.util.find_spec(f"infsup.{home}.check") is None:
+        return None
+    module = importlib.import_module(f"infsup.{home}.check")
+    found = vars(module).get(name)
+    # its own public functions, and nothing that it imports: the name comes from the file
+    own = isinstance(found, FunctionType) and found.__module__ == module.__name__
+    return found if own and not name.startswith("_") else None
 
 
 def _inside(derived: Any, claimed: Any, sign: int, slack: float) -> bool:
@@ -190,11 +236,11 @@ def _inside(derived: Any, claimed: Any, sign: int, slack: float) -> bool:
     if d.shape != c.shape:
         return False
     for a, b in zip(d, c, strict=True):
-        if isinstance(a, Fraction) and isinstance(b, Fraction):
-            fits = sign * (a - b) <= 0
-        else:
-            room = slack * max(abs(float(a)), abs(float(b))) if math.isfinite(float(b)) else 0.0
-            fits = sign * float(a) <= sign * float(b) + room
+        # Python compares floats and fractions exactly; room only where neither end is infinite
+        fits = sign * a <= sign * b
+        if not fits and slack and math.isfinite(a) and math.isfinite(b):
+            room = Fraction(slack) * max(abs(Fraction(a)), abs(Fraction(b)))
+            fits = sign * (Fraction(a) - Fraction(b)) <= room
         if not fits:
             return False
     return True
@@ -211,6 +257,8 @@ def _text(end: Any) -> str:
 def _levels(stored: Any, certificates: list[Certificate]) -> list[Finding]:
     """Whether the certificates' levels are covered by what the ledger granted."""
     if stored is None:
+        if any(c.level < 1.0 for c in certificates):
+            return [Finding("level", "not re-checked", "no ledger was stored")]
         return []
     if not isinstance(stored, Record) or stored.name != "core.DeltaLedger":
         raise FileRejected("solution.json: the ledger is no ledger")
@@ -220,57 +268,88 @@ def _levels(stored: Any, certificates: list[Certificate]) -> list[Finding]:
     except (TypeError, ValueError) as e:
         return [Finding("level", "fails", str(e).splitlines()[0])]
     used = sum((1 - Fraction(c.level) for c in certificates), Fraction(0))
-    # a level is stored as the float nearest to 1 - delta
-    if used > ledger.spent + Fraction(len(certificates), 2**50):
-        text = f"the certificates use delta {float(used):.3g}, the ledger spent {float(ledger.spent):.3g}"
+    spent = float(ledger.spent)
+    if used > ledger.spent + len(certificates) * ROUNDED:
+        text = f"the certificates use delta {float(used):.3g}, the ledger spent {spent:.3g}"
         return [Finding("level", "fails", text)]
-    text = (
-        f"delta {float(ledger.spent):.3g} of {ledger.granted:g} spent on {len(entries)} statements"
-    )
+    text = f"delta {spent:.3g} of {ledger.granted:g} spent on {len(entries)} statements"
     return [Finding("level", "agrees", text)]
 
 
-def _replay(path: Any, claims: list[Certificate], problem: Any, like: Any) -> list[Finding]:
-    """Certifies the stored answer anew, with the stored key."""
-    from infsup.core.errors import InfsupError
+def _replay(path: Any, problem: Any, like: Any) -> list[Finding]:
+    """Certifies the stored answer anew, with the stored key, and the simple answers beside it."""
     from infsup.core.files import load
     from infsup.core.keys import branch
-    from infsup.core.method import Outcome
+    from infsup.core.method import Outcome, stages
+    from infsup.core.split import SeenRows
     from infsup.core.verbs import bracket
 
     solution = load(path, problem=problem, like=like)
+    if solution.key is None:
+        return [Finding("replay", "not re-checked", "no key was stored")]
+    granted = solution.ledger.granted if solution.ledger else 0.01
+    spent = {w: d for d, w in solution.ledger.entries} if solution.ledger else {}
+    evidence = dict(solution.evidence)
     found = []
-    for number, (bound, claim) in enumerate(zip(solution.bounds, claims, strict=False)):
-        name = f"replay of {claim.bound}"
-        outcome = Outcome(solution.answer, dict(solution.evidence))
-        # a single statement of certainty has level 1; its bound does not look at delta
-        delta = 1.0 - claim.level if claim.level < 1.0 else float(solution.ledger.granted)
-        spent = {w: d for d, w in solution.ledger.entries} if solution.ledger else {}
-        delta = spent.get(claim.bound, delta)
-        key = branch(solution.key, "certify", 0, number)
-        if solution.stopped_by == "reached":
-            look, count = None, 0
-            for d, w in solution.ledger.entries:
-                if w.startswith("look "):
-                    look, count = d, int(w.removeprefix("look "))
-            if look is None:
-                found.append(Finding(name, "not re-checked", "the look's number is not stored"))
-                continue
-            delta, key = look, branch(solution.key, "certify", count)
+
+    def again(name: str, claim: Certificate, *arguments: Any) -> None:
         try:
-            again = bracket(bound, solution.problem, outcome, solution.seen, key, delta)
+            made = bracket(*arguments)
         except InfsupError as e:
             found.append(Finding(name, "not re-checked", e.what))
+        except Exception as e:  # the answer comes from a file: whatever it does when it runs
+            text = f"the answer does not run: {type(e).__name__}: {e}"
+            found.append(Finding(name, "fails", text))
+        else:
+            found.append(_same_claim(name, claim, made))
+
+    for number, (bound, claim) in enumerate(
+        zip(solution.bounds, solution.certificates, strict=False)
+    ):
+        # a statement of certainty does not look at delta
+        delta = spent.get(claim.bound, 1.0 - claim.level if claim.level < 1.0 else granted)
+        key = branch(solution.key, "certify", 0, number)
+        if solution.stopped_by == "reached":
+            # looks happen after every, 2 every, 4 every, ... steps of the last stage
+            every = int(stages(solution.method)[-1].every)
+            look = max(solution.stages[-1].steps // max(every, 1), 1).bit_length()
+            delta = spent.get(f"look {look}", granted / 2 ** (look + 1))
+            key = branch(solution.key, "certify", look)
+        outcome = Outcome(solution.answer, evidence)
+        arguments = (bound, solution.problem, outcome, solution.seen, key, delta)
+        again(f"replay of {claim.bound}", claim, *arguments)
+    head = solution.bounds[0]
+    shared = {k: evidence[k] for k in head.needs if k in evidence}
+    simple = solution.problem.trivial()
+    for name, claim in solution.comparators.items():
+        if name not in simple:
+            text = "the problem has no simple answer of this name"
+            found.append(Finding(f"replay of {name[:60]}", "fails", text))
             continue
-        same = again.verdict == claim.verdict and (
-            not claim.holds()
-            or (
-                _inside(again.lower, claim.lower, -1, 1e-9)
-                and _inside(again.upper, claim.upper, +1, 1e-9)
-            )
-        )
-        text = f"the model on the data gives [{_text(again.lower)}, {_text(again.upper)}]"
-        if not same:
-            text += f", {again.verdict}; claimed [{_text(claim.lower)}, {_text(claim.upper)}]"
-        found.append(Finding(name, "agrees" if same else "fails", text))
+        outcome = Outcome(simple[name], shared)
+        key = branch(solution.key, "certify", 0, 0)
+        arguments = (head, solution.problem, outcome, SeenRows(), key, granted)
+        again(f"replay of {name[:60]}", claim, *arguments)
     return found
+
+
+def _same_claim(name: str, claim: Certificate, made: Certificate) -> Finding:
+    """Whether a claim says what was found again, and no more."""
+    for field in ("quantity", "of", "sense", "range", "goal", "verdict", "dtype", "bound"):
+        if getattr(made, field) != getattr(claim, field):
+            text = f"`{field}` is {getattr(made, field)!r}; claimed {getattr(claim, field)!r}"
+            return Finding(name, "fails", text)
+    if KINDS.index(made.kind) > KINDS.index(claim.kind):
+        return Finding(name, "fails", f"it is `{made.kind}`; claimed `{claim.kind}`")
+    if Fraction(claim.level) > Fraction(made.level) + ROUNDED:
+        return Finding(name, "fails", f"level {made.level:.9g}; claimed {claim.level:.9g}")
+    known = {(h.text, h.state) for h in claim.hypotheses}
+    for h in made.hypotheses:
+        if (h.text, h.state) not in known:
+            return Finding(name, "fails", f"the hypothesis {h.text[:60]!r} ({h.state}) is missing")
+    text = f"the model on the data gives [{_text(made.lower)}, {_text(made.upper)}]"
+    lower = _inside(made.lower, claim.lower, -1, 1e-9)
+    if lower and _inside(made.upper, claim.upper, +1, 1e-9):
+        return Finding(name, "agrees", text)
+    text += f"; claimed [{_text(claim.lower)}, {_text(claim.upper)}]"
+    return Finding(name, "fails", text)

@@ -1,7 +1,7 @@
 """Values as JSON and arrays, and back. Imports no JAX: the checkers read with it.
 
 Forms: null, true, numbers and text stand for themselves; everything else is an object with one
-tag: `float`, `ratio`, `tuple`, `list`, `dict`, `array`, `key`, `dtype`, `shape`, `record`,
+tag: `float`, `ratio`, `tuple`, `list`, `dict`, `items`, `array`, `key`, `dtype`, `shape`, `record`,
 `function`, `split`, `opaque`.
 """
 
@@ -16,9 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from infsup.core.errors import FileRejected, UsageError
-from infsup.core.storage import number_to_text, text_to_number
+from infsup.core.storage import MAX_NUMBER, number_to_text, text_to_number
 
 T = TypeVar("T")
+
+SCHEMA = 1
+"""Of `solution.json`: this version writes it, and reads it and all older ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +58,27 @@ class Opaque:
         )
 
 
+def check_header(document: Mapping[str, Any], kind: str, path: Any) -> None:
+    """Kind and schema of a folder.
+
+    Raises:
+        FileRejected: another kind, or a newer schema.
+    """
+    if document.get("kind") != kind:
+        raise FileRejected(
+            f"{path} is no {kind} but {str(document.get('kind'))[:40]!r}",
+            remedy="infsup.solve(..., resume=path)" if document.get("kind") == "checkpoint" else "",
+        )
+    schema = document.get("schema")
+    if type(schema) is not int or schema < 1:
+        raise FileRejected(f"{path}: the schema number is damaged")
+    if schema > SCHEMA:
+        raise FileRejected(
+            f"{path} has schema {schema}, this infsup reads up to {SCHEMA}",
+            remedy="pip install --upgrade infsup",
+        )
+
+
 # -- to JSON --------------------------------------------------------------------------------------
 
 
@@ -70,25 +94,24 @@ def encode(x: Any, arrays: dict[str, np.ndarray], path: str, *, copy_data: bool 
     if isinstance(x, bool) or x is None or isinstance(x, str):
         return x
     if isinstance(x, int):
-        return x if abs(x) < 2**63 else {"ratio": str(x)}
-    if isinstance(x, (float, np.floating)) and not isinstance(x, np.ndarray):
-        if isinstance(x, np.floating) and not isinstance(x, np.float64):
-            arrays[path] = np.asarray(x)
-            return {"array": path, "host": True}
+        # an integer beyond JSON's is a ratio without denominator
+        return x if abs(x) < 2**63 else {"ratio": number_to_text(x).removesuffix("/1")}
+    if isinstance(x, float):
         return {"float": "nan" if math.isnan(x) else number_to_text(float(x))}
     if isinstance(x, Fraction):
         return {"ratio": number_to_text(x)}
     if isinstance(x, np.dtype):
         return {"dtype": x.name}
-    if _is_key(x):
+    if is_key(x):
         import jax
 
-        arrays[path] = np.asarray(jax.random.key_data(x))
-        return {"key": path, "impl": str(jax.random.key_impl(x))}
+        name = _put(arrays, path, jax.random.key_data(x))
+        return {"key": name, "impl": str(jax.random.key_impl(x))}
     if _is_array(x):
-        arrays[path] = np.asarray(x)
-        host = {"host": True} if isinstance(x, (np.ndarray, np.generic)) else {}
-        return {"array": path, **host}
+        form: dict[str, Any] = {"array": _put(arrays, path, x)}
+        if isinstance(x, (np.ndarray, np.generic)):
+            form["host"] = True if isinstance(x, np.ndarray) else "scalar"
+        return form
     if type(x) in (tuple, list):
         items = [encode(v, arrays, f"{path}.{i}", copy_data=copy_data) for i, v in enumerate(x)]
         return {type(x).__name__: items}
@@ -100,9 +123,28 @@ def encode(x: Any, arrays: dict[str, np.ndarray], path: str, *, copy_data: bool 
                 for i, (k, v) in items
             }
         }
+    if isinstance(x, Mapping):
+        pairs = [
+            [
+                encode(k, arrays, f"{path}.key{i}", copy_data=copy_data),
+                encode(v, arrays, f"{path}.{i}", copy_data=copy_data),
+            ]
+            for i, (k, v) in enumerate(x.items())
+        ]
+        return {"items": pairs}
     if isinstance(x, (Opaque, Record)):
         return _encode_stored(x, arrays, path)
     return _encode_object(x, arrays, path, copy_data)
+
+
+def _put(arrays: dict[str, np.ndarray], path: str, x: Any) -> str:
+    """Enters an array under a name that is free and that the file takes; returns the name."""
+    root, number = path.partition(".")[0], len(arrays)
+    name = path if len(path) <= 150 else root
+    while name in arrays:  # {"k1": a, "é": b} would use one name twice
+        name, number = f"{root}.more{number}", number + 1
+    arrays[name] = np.asarray(x)
+    return name
 
 
 def _tidy(key: str, number: int) -> str:
@@ -132,19 +174,28 @@ def _encode_object(x: Any, arrays: dict[str, np.ndarray], path: str, copy_data: 
 
 
 def _encode_opaque(x: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
-    import equinox as eqx
     import jax
 
     from infsup.core.problem import fingerprint
 
     leaves = {}
     for number, (where, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(x)):
-        if eqx.is_array(leaf) and not _is_key(leaf):
-            arrays[f"{path}.leaf{number}"] = np.asarray(leaf)
-            leaves[jax.tree_util.keystr(where)] = f"{path}.leaf{number}"
+        if (value := leaf_as_array(leaf)) is not None:
+            leaves[jax.tree_util.keystr(where)] = _put(arrays, f"{path}.leaf{number}", value)
     kind = x if isinstance(x, type) or hasattr(x, "__qualname__") else type(x)
     label = f"{kind.__module__}.{kind.__qualname__}"
     return {"opaque": label, "fingerprint": fingerprint(x), "leaves": leaves}
+
+
+def leaf_as_array(x: Any) -> np.ndarray | None:
+    """A leaf of an opaque object as its file holds it: arrays, keys and Python numbers."""
+    if is_key(x):
+        import jax
+
+        return np.asarray(jax.random.key_data(x))
+    if _is_array(x) or (isinstance(x, (bool, int, float)) and abs(x) < 2**63):
+        return np.asarray(x)
+    return None
 
 
 def _encode_stored(x: Record | Opaque, arrays: dict[str, np.ndarray], path: str) -> Any:
@@ -154,8 +205,7 @@ def _encode_stored(x: Record | Opaque, arrays: dict[str, np.ndarray], path: str)
         return {"record": x.name, "fields": fields}
     leaves = {}
     for i, (k, v) in enumerate(x.leaves.items()):
-        arrays[f"{path}.leaf{i}"] = np.asarray(v)
-        leaves[k] = f"{path}.leaf{i}"
+        leaves[k] = _put(arrays, f"{path}.leaf{i}", v)
     return {"opaque": x.name, "fingerprint": x.fingerprint, "leaves": leaves}
 
 
@@ -164,8 +214,7 @@ def _encode_split(x: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
         rows = getattr(x, f"{side}_index")
         if rows is None:
             return None
-        arrays[f"{path}.{side}_index"] = np.asarray(rows)
-        return {"array": f"{path}.{side}_index", "host": True}
+        return {"array": _put(arrays, f"{path}.{side}_index", rows), "host": True}
 
     first = x.fit if x.fit is not None else {}
     columns = {k: [np.dtype(a.dtype).name, [int(n) for n in a.shape[1:]]] for k, a in first.items()}
@@ -214,13 +263,15 @@ def decode(
     try:
         if tag == "record":
             _only(doc, "record", "fields")
-            name, fields = _text(doc["record"]), _dict(doc["fields"])
+            name, fields = _text(doc["record"]), _dict(doc.get("fields"))
             values = {k: deeper(v) for k, v in fields.items()}
             return records(name, values) if records else Record(name, values)
         if tag == "split":
-            found = {k: deeper(v) if k.endswith("index") else v for k, v in doc["split"].items()}
-            if set(found) != _SPLIT:
+            _only(doc, tag)
+            split = _dict(doc[tag])
+            if set(split) != _SPLIT:
                 raise FileRejected("solution.json: a split has other fields than it must")
+            found = {k: deeper(v) if k.endswith("index") else v for k, v in split.items()}
             return data(found) if data else Record("core.Split", found)
         if tag in ("tuple", "list"):
             _only(doc, tag)
@@ -229,9 +280,20 @@ def decode(
         if tag == "dict":
             _only(doc, tag)
             return {k: deeper(v) for k, v in _dict(doc[tag]).items()}
+        if tag == "items":
+            _only(doc, tag)
+            pairs = [[deeper(v) for v in _list(pair)] for pair in _list(doc[tag])]
+            found = {k: v for k, v in pairs}  # noqa: C416 - a pair of three must fail
+            if len(found) != len(pairs):
+                raise FileRejected("solution.json: has a key twice")
+            return found
         return _READERS[tag](doc, arrays, records is not None)
     except RecursionError:
         raise FileRejected("solution.json: nested too deeply") from None
+    except (TypeError, ValueError) as e:  # pairs that are none, keys that cannot be keys
+        if isinstance(e, FileRejected):
+            raise
+        raise FileRejected(f"solution.json: damaged {tag}") from e
 
 
 _SPLIT = {"name", "source", "data_hash", "columns", "fit_index", "held_index"}
@@ -242,8 +304,8 @@ def _only(doc: dict, *keys: str) -> None:
         raise FileRejected(f"solution.json: unknown key {sorted(set(doc) - set(keys))[0][:40]!r}")
 
 
-def _text(x: Any) -> str:
-    if not isinstance(x, str) or len(x) > 1000:
+def _text(x: Any, limit: int = 1000) -> str:
+    if not isinstance(x, str) or len(x) > limit:
         raise FileRejected("solution.json: a name is not text")
     return x
 
@@ -272,15 +334,15 @@ def _read_float(doc: dict, arrays: Mapping, live: bool) -> float:
 
 def _read_ratio(doc: dict, arrays: Mapping, live: bool) -> Fraction | int:
     _only(doc, "ratio")
-    text = _text(doc["ratio"])
+    text = _text(doc["ratio"], MAX_NUMBER)
     if "/" in text:
         x = text_to_number(text)
         if isinstance(x, Fraction):
             return x
-    digits = text.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or (digits[0] == "0" and digits != "0"):
+    whole = text_to_number(f"{text}/1")
+    if not isinstance(whole, Fraction):
         raise FileRejected("solution.json: a ratio is not p/q")
-    return int(text)
+    return int(whole)
 
 
 def _array_of(doc: dict, tag: str, arrays: Mapping) -> np.ndarray:
@@ -293,8 +355,13 @@ def _array_of(doc: dict, tag: str, arrays: Mapping) -> np.ndarray:
 def _read_array(doc: dict, arrays: Mapping, live: bool) -> Any:
     _only(doc, "array", "host")
     a = _array_of(doc, "array", arrays)
-    if not live or doc.get("host"):
-        return a[()] if a.ndim == 0 and live else a
+    host = doc.get("host", False)
+    if host == "scalar" and a.ndim == 0:
+        return a[()]
+    if not isinstance(host, bool):
+        raise FileRejected("solution.json: an array is neither the host's nor a device's")
+    if host or not live:
+        return a
     import jax
     import jax.numpy as jnp
 
@@ -311,12 +378,13 @@ def _read_key(doc: dict, arrays: Mapping, live: bool) -> Any:
         return a
     import jax
 
-    if doc["impl"] not in ("fry", "threefry2x32", "rbg", "unsafe_rbg"):
+    impl = doc.get("impl")
+    if impl not in ("fry", "threefry2x32", "rbg", "unsafe_rbg"):
         raise FileRejected("solution.json: unknown kind of random key")
-    impl = "threefry2x32" if doc["impl"] == "fry" else doc["impl"]
+    impl = "threefry2x32" if impl == "fry" else impl
     try:
         return jax.random.wrap_key_data(np.asarray(a), impl=impl)
-    except (ValueError, TypeError):
+    except Exception:  # what JAX raises here is not promised
         raise FileRejected("solution.json: a random key has the wrong shape") from None
 
 
@@ -325,9 +393,21 @@ def _read_dtype(doc: dict, arrays: Mapping, live: bool) -> np.dtype:
     return _dtype(doc["dtype"])
 
 
-_DTYPES = (
-    "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool"
-).split()
+_DTYPES = [
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "bool",
+]
 
 
 def _dtype(name: Any) -> np.dtype:
@@ -369,11 +449,12 @@ def _read_opaque(doc: dict, arrays: Mapping, live: bool) -> Opaque:
 
 
 _READERS: dict[str, Callable[[dict, Mapping, bool], Any]] = {
-    "record": _read_opaque,  # handled in `decode`, as are split, tuple, list, dict
+    "record": _read_opaque,  # handled in `decode`, as are split, tuple, list, dict, items
     "split": _read_opaque,
     "tuple": _read_opaque,
     "list": _read_opaque,
     "dict": _read_opaque,
+    "items": _read_opaque,
     "float": _read_float,
     "ratio": _read_ratio,
     "array": _read_array,
@@ -389,16 +470,37 @@ _READERS: dict[str, Callable[[dict, Mapping, bool], Any]] = {
 
 
 def to_plain_json(record: Any) -> dict[str, Any]:
-    """A record of core types as one JSON object, arrays inline (base64 of little-endian bytes)."""
+    """A record of core types as one JSON object, arrays inline (base64 of little-endian bytes).
+
+    Raises:
+        UsageError: it holds what cannot be read back.
+    """
     arrays: dict[str, np.ndarray] = {}
     fields = {
         f.name: encode(getattr(record, f.name), arrays, f.name) for f in dataclasses.fields(record)
     }
-    inline = {
-        k: [a.dtype.name, list(a.shape), base64.b64encode(np.ascontiguousarray(a)).decode()]
-        for k, a in arrays.items()
-    }
+    if name := next(filter(None, map(_opaque_in, fields.values())), ""):
+        raise UsageError(
+            f"a {type(record).__name__} holds a {name}, which JSON cannot",
+            remedy="numbers, text, arrays, and tuples, lists and dicts of them",
+        )
+    inline = {}
+    for k, a in arrays.items():
+        if a.dtype.name not in _DTYPES:
+            raise UsageError(f"`{k}` of a {type(record).__name__} holds {a.dtype}")
+        plain = np.ascontiguousarray(a.astype(a.dtype.newbyteorder("<"), copy=False))
+        inline[k] = [a.dtype.name, list(a.shape), base64.b64encode(plain.tobytes()).decode()]
     return {"fields": fields, **({"arrays": inline} if inline else {})}
+
+
+def _opaque_in(doc: Any) -> str:
+    """What an encoded value holds as `opaque`, "" if nothing."""
+    if isinstance(doc, dict):
+        if "opaque" in doc:
+            return str(doc["opaque"])
+        below = doc.get("dict", doc.get("fields", doc))  # keys below these are the user's, no tags
+        doc = list(below.values()) if isinstance(below, dict) else below
+    return next(filter(None, map(_opaque_in, doc)), "") if isinstance(doc, list) else ""
 
 
 def from_plain_json(doc: Mapping[str, Any], cls: type[T]) -> T:
@@ -414,6 +516,10 @@ def from_plain_json(doc: Mapping[str, Any], cls: type[T]) -> T:
         try:
             dtype, shape, body = entry
             raw = base64.b64decode(body, validate=True)
+            if not all(type(n) is int and n >= 0 for n in shape):
+                raise ValueError
+            if dtype == "bool" and raw.strip(b"\0\1"):
+                raise ValueError
             arrays[name] = np.frombuffer(raw, _dtype(dtype)).reshape(shape)
         except (ValueError, TypeError) as e:
             raise FileRejected(f"the array `{str(name)[:80]}` of the JSON is damaged") from e
@@ -442,11 +548,12 @@ def core_record(cls: type[T], fields: Mapping[str, Any]) -> T:
         return cls(**{k: build(v) for k, v in fields.items()})
     except FileRejected:
         raise
-    except (ValueError, TypeError, ArithmeticError) as e:
+    except (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as e:
         raise FileRejected(f"the JSON of a {cls.__name__} breaks its rules: {e}") from e
 
 
-def _is_key(x: Any) -> bool:
+def is_key(x: Any) -> bool:
+    """Whether it is an array of typed random keys; imports no JAX."""
     jax = sys.modules.get("jax")
     return (
         jax is not None

@@ -1,9 +1,11 @@
-"""A solution as a folder, and back. Nothing in a file is executed, and no name in it is a path or a
-class to import: names are looked up in a closed registry, arrays and functions likewise.
+"""A solution as a folder, and back.
+
+Nothing in a file is executed, and no name in it is a path or a class to import: names are looked up
+in a closed registry, arrays and functions likewise.
 """
 
 import dataclasses
-import pathlib
+import platform
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +13,20 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate
 from infsup.core.checkpoint import surroundings
-from infsup.core.encoding import Opaque, decode, encode
+from infsup.core.encoding import SCHEMA, Opaque, check_header, decode, encode, is_key, leaf_as_array
 from infsup.core.errors import FileRejected, UsageError
 from infsup.core.ledger import DeltaLedger
-from infsup.core.problem import fingerprint
+from infsup.core.method import Method
+from infsup.core.precision import enabled
+from infsup.core.problem import Problem, fingerprint
 from infsup.core.registry import lookup
 from infsup.core.solution import Solution, Stage
 from infsup.core.split import DataSet, SeenRows, Split
 from infsup.core.storage import read_folder, write_folder
 
-SCHEMA = 1
 _ENCODED = (
     "problem",
     "method",
@@ -58,6 +62,7 @@ def save(solution: Solution, path: Any, *, copy_data: bool = False) -> None:
         "kind": "solution",
         "schema": SCHEMA,
         "infsup": infsup.__version__,
+        "python": _python(),
         "surroundings": surroundings(),
     }
     for name in _ENCODED:
@@ -98,15 +103,25 @@ def load(path: Any, *, problem: Any = None, like: Any = None) -> Solution:
         raise FileRejected(f"{path}: solution.json lacks `{missing[0]}`")
     for name in _ENCODED:
         if name == "problem" and problem is not None:
-            _same_problem(document["problem"], problem, arrays)
+            _same_problem(document, problem, arrays)
             live["problem"] = problem
             continue
         live[name] = decode(document[name], arrays, records=_build, data=_data)
+    _expect(live["problem"], Problem)
+    _expect(live["method"], Method)
+    if not all(isinstance(b, Bound) for b in _expect(live["bounds"], tuple)):
+        raise FileRejected(f"{path}: the bounds are no bounds")
+    if live["key"] is not None and not is_key(live["key"]):
+        raise FileRejected(f"{path}: the key is no random key")
+    _expect(live["evidence"], dict)
     if like is not None:
-        live["answer"] = _like(live["answer"], like)
+        live["answer"] = _like(live["answer"], like, document)
     stages = tuple(
-        _build("solution.Stage", decode(s, arrays)) for s in _expect(document["stages"], list)
+        _stage(_expect(decode(s, arrays), dict)) for s in _expect(document["stages"], list)
     )
+    seconds = _expect(decode(document["seconds"], arrays), dict)
+    if not all(isinstance(v, float) for v in seconds.values()):
+        raise FileRejected(f"{path}: the seconds are no numbers")
     certificates = _expect(live["certificates"], tuple)
     comparators = _expect(live["comparators"], dict)
     if not certificates or not all(
@@ -120,32 +135,11 @@ def load(path: Any, *, problem: Any = None, like: Any = None) -> Solution:
     return Solution(
         **live,
         stages=stages,
-        seconds=_expect(decode(document["seconds"], arrays), dict),
+        seconds=seconds,
         why=str(document["why"]),
         resumed=str(document.get("resumed", "")),
         error=RuntimeError(document["error"]) if document.get("error") else None,
     )
-
-
-def check_header(document: Mapping[str, Any], kind: str, path: Any) -> None:
-    """Kind and schema of a folder.
-
-    Raises:
-        FileRejected: another kind, or a newer schema.
-    """
-    if document.get("kind") != kind:
-        raise FileRejected(
-            f"{path} is no {kind} but {str(document.get('kind'))[:40]!r}",
-            remedy="infsup.solve(..., resume=path)" if document.get("kind") == "checkpoint" else "",
-        )
-    schema = document.get("schema")
-    if type(schema) is not int or schema < 1:
-        raise FileRejected(f"{path}: the schema number is damaged")
-    if schema > SCHEMA:
-        raise FileRejected(
-            f"{path} has schema {schema}, this infsup reads up to {SCHEMA}",
-            remedy="pip install --upgrade infsup",
-        )
 
 
 def _expect(x: Any, kind: type) -> Any:
@@ -154,13 +148,24 @@ def _expect(x: Any, kind: type) -> Any:
     return x
 
 
+def _stage(fields: dict[str, Any]) -> Stage:
+    kinds = {"method": str, "steps": int, "why": str, "seconds": float, "compile_seconds": float}
+    if set(fields) != {*kinds, "history"}:
+        raise FileRejected("solution.json: a stage lacks or adds a field")
+    for name, kind in kinds.items():
+        _expect(fields[name], kind)
+    if not all(isinstance(v, np.ndarray) for v in _expect(fields["history"], dict).values()):
+        raise FileRejected("solution.json: a history is no table of numbers")
+    return Stage(**fields)
+
+
 def _build(name: str, fields: dict[str, Any]) -> Any:
     """An object of a registered class from its fields, through its own checks.
 
     Raises:
         FileRejected: other fields than the class has, or its checks reject them.
     """
-    cls = Stage if name == "solution.Stage" else lookup(name)
+    cls = lookup(name)
     expected = {f.name for f in dataclasses.fields(cls)}
     if set(fields) != expected:
         odd = sorted(set(fields) ^ expected)[0]
@@ -213,48 +218,85 @@ def _data(stored: dict[str, Any]) -> Split:
     return Split(None, None, fit, held, name, source, data_hash)
 
 
-def _like(stored: Any, like: Any) -> Any:
-    """`like` with the stored arrays.
+def _like(stored: Any, like: Any, document: Mapping[str, Any]) -> Any:
+    """`like` with the stored arrays and numbers.
 
     Raises:
-        UsageError: other paths, shapes or dtypes.
+        UsageError: other paths, shapes or dtypes; or other functions or static fields.
     """
     if not isinstance(stored, Opaque):
         raise UsageError("`like` is given, and the answer was stored by name", remedy="load(path)")
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    new = []
+    new, used = [], set()
     for path, x in leaves:
         where = jax.tree_util.keystr(path)
-        if not eqx.is_array(x):
+        want, got = leaf_as_array(x), stored.leaves.get(where)
+        if want is None:
             new.append(x)
             continue
-        got = stored.leaves.get(where)
-        if got is None or got.shape != x.shape or got.dtype != x.dtype:
+        if got is None or got.shape != want.shape or got.dtype != want.dtype:
             have = "nothing" if got is None else f"{got.dtype}{got.shape}"
-            raise UsageError(f"`like` has {x.dtype}{x.shape} at {where}, the solution holds {have}")
+            raise UsageError(
+                f"`like` has {want.dtype}{want.shape} at {where}, the solution holds {have}"
+            )
         new.append(type_of(got, x))
-    if len(stored.leaves) != sum(eqx.is_array(x) for _, x in leaves):
+        used.add(where)
+    if len(stored.leaves) != len(used):
         raise UsageError("`like` has fewer arrays than the stored answer")
-    return jax.tree.unflatten(structure, new)
+    answer = jax.tree.unflatten(structure, new)
+    # bytecode differs from Python to Python, so there only the arrays are compared
+    if document.get("python") == _python() and fingerprint(answer) != stored.fingerprint:
+        raise UsageError(
+            "`like` differs from the stored answer in a function or a static field",
+            "The certificates would speak of something else.",
+        )
+    return answer
 
 
 def type_of(value: np.ndarray, like: Any) -> Any:
-    """`value` as the kind of array that `like` is."""
-    return np.array(value) if isinstance(like, np.ndarray) else jax.numpy.asarray(value)
+    """`value` as the kind of array, key or number that `like` is."""
+    if isinstance(like, (bool, int, float)):
+        return type(like)(value[()])
+    if is_key(like):
+        return jax.random.wrap_key_data(np.array(value), impl=jax.random.key_impl(like))
+    if isinstance(like, (np.ndarray, np.generic)) or (value.dtype.itemsize == 8 and not enabled()):
+        return np.array(value)  # JAX would cut it to 32 bits
+    return jax.numpy.asarray(value)
 
 
-def _same_problem(stored: Any, problem: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Whether a problem is the stored one, as far as its arrays and names tell.
+def _python() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+def _same_problem(
+    document: Mapping[str, Any], problem: Any, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Whether a problem is the stored one, as far as its arrays, names and functions tell.
 
     Raises:
         UsageError: it is another problem.
     """
-    again: dict[str, np.ndarray] = {}
-    document = encode(problem, again, "problem")
-    old = {k: v for k, v in arrays.items() if k.startswith("problem")}
-    same = document == stored and set(old) == set(again)
-    if not same or any(fingerprint(np.asarray(old[k])) != fingerprint(v) for k, v in again.items()):
-        raise UsageError(
-            "`problem` is not the problem of this solution",
-            "Its certificates would speak of something else.",
-        )
+    if not isinstance(problem, Problem):
+        raise UsageError(f"`problem` is {type(problem).__name__}, not a Problem")
+    old = {k: v for k, v in arrays.items() if k.partition(".")[0] == "problem"}
+    by_code = document.get("python") == _python()
+    stored = _comparable(document["problem"], by_code)
+    for copied in (False, True):  # the rows of its data may have been stored as well
+        again: dict[str, np.ndarray] = {}
+        now = _comparable(encode(problem, again, "problem", copy_data=copied), by_code)
+        if now == stored and set(old) == set(again):
+            prints = {k: fingerprint(np.asarray(v)) for k, v in again.items()}
+            if all(fingerprint(np.asarray(old[k])) == p for k, p in prints.items()):
+                return
+    raise UsageError(
+        "`problem` is not the problem of this solution",
+        "Its certificates would speak of something else.",
+    )
+
+
+def _comparable(form: Any, by_code: bool) -> Any:
+    """An encoded value without the prints of functions, where another Python compiled them."""
+    if isinstance(form, dict):
+        drop = {"fingerprint"} if "opaque" in form and not by_code else set()
+        return {k: _comparable(v, by_code) for k, v in form.items() if k not in drop}
+    return [_comparable(v, by_code) for v in form] if isinstance(form, list) else form

@@ -42,6 +42,13 @@ class DeltaLedger:
 
     def __post_init__(self):
         check_delta(self.granted, "granted")
+        object.__setattr__(self, "entries", tuple(self.entries))
+        for entry in self.entries:
+            if not isinstance(entry, tuple) or len(entry) != 2 or not isinstance(entry[1], str):
+                raise UsageError(
+                    f"`entries` of a ledger holds {entry!r}", remedy="(delta, what for)"
+                )
+            check_delta(entry[0])
         if self.left < 0:
             raise DeltaExhausted(f"`entries` spend more than the {self.granted:g} granted")
 
@@ -78,8 +85,8 @@ class DeltaLedger:
             DeltaExhausted: nothing is left.
             UsageError: `parts` < 1.
         """
-        if parts < 1:
-            raise UsageError(f"`parts` is {parts}", remedy="1 or more")
+        if isinstance(parts, bool) or not isinstance(parts, int) or parts < 1:
+            raise UsageError(f"`parts` is {parts!r}", remedy="a whole number, 1 or more")
         exact = self.left / parts
         share = float(exact)
         if Fraction(share) > exact:

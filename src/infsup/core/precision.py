@@ -1,5 +1,8 @@
 """The 64-bit flag is the user's: it is looked at, never touched (DESIGN section 7)."""
 
+import contextlib
+import functools
+import types
 from typing import Any
 
 import jax
@@ -30,9 +33,38 @@ def require_64_bit(what: str, why: str = "Its error bound lies below float32 rou
 
 
 def holds_float64(tree: Any) -> bool:
-    """Whether an array of the tree is float64 or complex128."""
-    # not `dtype in (...)`: NumPy takes None for float64
-    return any(str(getattr(x, "dtype", "")) in _WIDE for x in jax.tree.leaves(tree))
+    """Whether an array of the tree is float64 or complex128, in what functions close over too."""
+    return _wide(tree, set())
+
+
+def _wide(tree: Any, seen: set[int]) -> bool:
+    for x in jax.tree.leaves(tree):
+        # not `dtype in (...)`: NumPy takes None for float64
+        if str(getattr(x, "dtype", "")) in _WIDE:
+            return True
+        below = _held(x)
+        if below and id(x) not in seen:
+            seen.add(id(x))
+            if _wide(below, seen):
+                return True
+    return False
+
+
+def _held(x: Any) -> list[Any]:
+    """What a function carries with it: closure, defaults, arguments of a partial, `self`."""
+    held: list[Any] = []
+    if isinstance(x, types.FunctionType):
+        held += [*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values()]
+        for cell in x.__closure__ or ():
+            with contextlib.suppress(ValueError):  # not filled yet
+                held.append(cell.cell_contents)
+    elif isinstance(x, types.MethodType):
+        held += [x.__self__, x.__func__]
+    elif isinstance(x, functools.partial):
+        held += [x.func, *x.args, *x.keywords.values()]
+    if callable(x) and (inner := getattr(x, "__wrapped__", None)) is not None:
+        held.append(inner)
+    return held
 
 
 def guard(answer: Any, what: str) -> None:

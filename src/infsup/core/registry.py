@@ -1,8 +1,12 @@
-"""Names for classes and functions that may stand in a file. A closed list: reading imports nothing
-but infsup's own modules, and no name in a file is a path or a class to look up."""
+"""Names for classes and functions that may stand in a file.
+
+A closed list: reading imports nothing but infsup's own modules, and no name in a file is a path or
+a class to look up.
+"""
 
 import importlib
 import importlib.util
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,11 +33,33 @@ HOMES = (
 )
 """The packages whose `PUBLIC` table may be asked for a name that stands in a file."""
 
-_EQUINOX = (
-    "MLP Linear Identity Conv Conv1d Conv2d Conv3d ConvTranspose ConvTranspose1d ConvTranspose2d "
-    "AvgPool1d AvgPool2d MaxPool1d MaxPool2d LayerNorm RMSNorm GroupNorm Embedding "
-    "MultiheadAttention GRUCell LSTMCell Sequential Lambda Dropout PReLU"
-).split()
+_EQUINOX = [
+    "MLP",
+    "Linear",
+    "Identity",
+    "Conv",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "LayerNorm",
+    "RMSNorm",
+    "GroupNorm",
+    "Embedding",
+    "MultiheadAttention",
+    "GRUCell",
+    "LSTMCell",
+    "Sequential",
+    "Lambda",
+    "Dropout",
+    "PReLU",
+]
 _FUNCTIONS = {
     "jax.nn": "relu gelu silu elu softplus sigmoid tanh leaky_relu selu celu softmax log_softmax "
     "swish relu6 soft_sign hard_tanh log_sigmoid identity",
@@ -100,10 +126,13 @@ def lookup(name: str) -> type:
 def _import_home(name: str) -> None:
     """Imports the module of one of infsup's own public names."""
     home, _, cls = name.partition(".")
-    if home in HOMES:
-        package = importlib.import_module(f"infsup.{home}")
-        if cls in package.PUBLIC:
-            getattr(package, cls)
+    if home in HOMES and importlib.util.find_spec(f"infsup.{home}") is not None:
+        try:
+            package = importlib.import_module(f"infsup.{home}")
+            if cls in package.PUBLIC:
+                getattr(package, cls)
+        except ImportError as e:
+            raise FileRejected(f"solution.json names `{name[:80]}`, which needs {e.name}") from e
 
 
 def known(cls: type) -> str | None:
@@ -119,17 +148,19 @@ def _load_functions() -> dict[str, Callable]:
         for module, names in _FUNCTIONS.items():
             m = importlib.import_module(module)
             _functions.update({f"{module}.{n}": getattr(m, n) for n in names.split()})
+        # the default of `eqx.nn.MLP(final_activation=)` is a lambda of Equinox's own
+        nn = importlib.import_module("equinox.nn")
+        last = inspect.signature(nn.MLP.__init__).parameters["final_activation"].default
+        _functions["equinox.nn.identity"] = last
     return _functions
 
 
 def function_name(f: Any) -> str | None:
-    """The name of a function of the closed list, or None."""
-    for name, g in _load_functions().items():
-        if g is f:
-            return name
-    # eqx.nn.MLP wraps its default activations; the function inside decides
-    inner = getattr(f, "__wrapped__", None)
-    return function_name(inner) if inner is not None else None
+    """The name of a function of the closed list, or None.
+
+    Only the very object has the name: `jax.grad(jnp.sin)` too points to `jnp.sin` as what it wraps.
+    """
+    return next((name for name, g in _load_functions().items() if g is f), None)
 
 
 def function(name: str) -> Callable:
