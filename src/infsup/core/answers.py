@@ -4,6 +4,7 @@ An answer is a function (a network, control, policy, path, value), a sampler, or
 other libraries come in as records: `Draws`, `Predictions`, `Table`.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from infsup.core.errors import HypothesisError, UsageError
+from infsup.core.errors import HypothesisError, InfsupError, UsageError
 from infsup.core.precision import guard
 from infsup.core.registry import register
 
@@ -97,10 +98,16 @@ class Accepted(eqx.Module):
     def __call__(self, *args):
         if self.traced:
             return self.answer(*args)
+        if self.random:  # a callback takes no typed key
+            *args, key = args
+            args = (*args, jax.random.key_data(key))
+            kind = jax.random.key_impl(key)
 
         def call(*host):
-            got = self.answer(*[np.asarray(a) for a in host])
-            return np.asarray(got, self.out.dtype).reshape(self.out.shape)
+            given = [np.array(a) for a in host]  # copies: the answer may write to them
+            if self.random:
+                given[-1] = jax.random.wrap_key_data(given[-1], impl=kind)
+            return np.asarray(self.answer(*given), self.out.dtype).reshape(self.out.shape)
 
         return jax.pure_callback(call, self.out, *args, vmap_method="sequential")
 
@@ -129,6 +136,7 @@ class Function:
         """
         if isinstance(answer, Accepted):
             answer = answer.answer
+        guard(answer, "`answer`")
         if eqx.is_array(answer) or isinstance(answer, np.ndarray):
             answer = Table(jnp.asarray(answer))
         if not callable(answer):
@@ -136,46 +144,65 @@ class Function:
                 f"`answer` is {type(answer).__name__}",
                 f"This problem asks for {self}.",
             )
-        guard(answer, "`answer`")
-        key = jax.random.key(0)
         fault: Exception | None = None
         for random in (False, True):
-            args = (*self.ins, key) if random else self.ins
+            args = (*self.ins, jax.random.key(0)) if random else self.ins
             try:
-                got = eqx.filter_eval_shape(answer, *args)
-            except _UNTRACEABLE:
-                got = self._call_on_host(answer, random)
-                return Accepted(answer, self.ins, self._check(got), random, traced=False)
-            except TypeError as e:
-                fault = fault or e
-                continue
-            except (ValueError, IndexError) as e:
-                raise UsageError(
-                    f"`answer` fails on {self}: {str(e).splitlines()[0]}",
-                    "Functions see one sample, without a batch axis.",
-                ) from e
-            return Accepted(answer, self.ins, self._check(got), random, traced=True)
+                got, traced = eqx.filter_eval_shape(answer, *args), True
+            except InfsupError:
+                raise
+            except Exception as e:
+                # what cannot be traced may still run on the host; what cannot run is no answer
+                got, traced = self._on_host(answer, random), False
+                if got is None:
+                    fault = fault if fault is not None and not _about_arguments(fault) else e
+                    continue
+            return Accepted(answer, self.ins, self._check(got), random, traced)
+        assert fault is not None
+        said = (str(fault).splitlines() or [""])[0] or type(fault).__name__
+        if _about_arguments(fault):
+            what = f"`answer` does not take ({', '.join(map(shape_of, self.ins))}): {said}"
+        else:
+            what = f"`answer` fails on ({', '.join(map(shape_of, self.ins))}): {said}"
         raise UsageError(
-            f"`answer` does not take ({', '.join(map(shape_of, self.ins))}): "
-            + str(fault).splitlines()[0],
-            f"This problem asks for {self}.",
+            what, f"This problem asks for {self}; functions see one sample, without a batch axis."
         ) from fault
 
-    def _call_on_host(self, answer: Any, random: bool) -> np.ndarray:
-        args = [np.zeros(s.shape, s.dtype) for s in self.ins]
-        got = answer(*args, jax.random.key(0)) if random else answer(*args)
-        return np.asarray(got)
+    def _on_host(self, answer: Any, random: bool) -> np.ndarray | None:
+        """A first value, at zero or, where that lies outside the answer's domain, at 1 or 1/2."""
+        for at in (0, 1, 0.5):
+            args = [np.full(s.shape, at, s.dtype) for s in self.ins]
+            with np.errstate(all="ignore"), contextlib.suppress(Exception):
+                got = answer(*args, jax.random.key(0)) if random else answer(*args)
+                return np.asarray(got)
+        return None
 
     def _check(self, got: Any) -> Shape:
-        if not hasattr(got, "shape"):
+        if isinstance(got, (bool, int, float, complex)):
             got = np.asarray(got)
+        if not hasattr(got, "shape"):
+            raise UsageError(
+                f"`answer` gives a {type(got).__name__}",
+                f"This problem asks for {self}.",
+                "one array: jnp.stack(...) or jnp.concatenate(...)" if got is not None else "",
+            )
         shape, asked = tuple(got.shape), tuple(self.out.shape)
         fits = len(shape) == len(asked) and all(
             b in (-1, a) for a, b in zip(shape, asked, strict=True)
         )
+        if got.dtype.kind not in ("fiubVc" if self.out.dtype.kind == "c" else "fiubV"):
+            fits = False  # V: bfloat16 and its like
         if not fits:
             raise UsageError(f"`answer` gives {shape_of(got)}", f"This problem asks for {self}.")
-        return Shape(shape, np.dtype(got.dtype))
+        # a host function computes in float64 whatever the flag says
+        return Shape(shape, jax.dtypes.canonicalize_dtype(got.dtype))
+
+
+def _about_arguments(e: Exception) -> bool:
+    """Whether a call failed before the function began: too few or too many arguments."""
+    return isinstance(e, TypeError) and (
+        "argument" in str(e) and any(w in str(e) for w in ("missing", "takes", "positional"))
+    )
 
 
 @dataclass(frozen=True)
@@ -199,14 +226,30 @@ class Sampler:
         """
         guard(answer, "`answer`")
         if hasattr(answer, "sample"):
-            got = eqx.filter_eval_shape(answer.sample, jax.random.key(0), 3)
-            if tuple(got.shape) != (3, *self.row.shape):
+            try:
+                # n is a Python number: it sets a shape
+                got = eqx.filter_eval_shape(lambda key: answer.sample(key, 3), jax.random.key(0))
+            except _UNTRACEABLE:
+                got = np.asarray(answer.sample(jax.random.key(0), 3))
+            except (TypeError, ValueError, IndexError) as e:
                 raise UsageError(
-                    f"`answer.sample` gives rows of shape {tuple(got.shape)[1:]}",
+                    f"`answer.sample(key, 3)` fails: {(str(e).splitlines() or [''])[0]}",
+                    f"This problem asks for {self}.",
+                ) from e
+            if getattr(got, "shape", None) != (3, *self.row.shape):
+                raise UsageError(
+                    f"`answer.sample(key, 3)` gives {shape_of(got)}",
                     f"This problem asks for {self}.",
                 )
             return answer
-        x = np.asarray(answer.x if isinstance(answer, Draws) else answer)
+        try:
+            x = np.asarray(answer.x if isinstance(answer, Draws) else answer)
+        except ValueError:  # rows of several lengths
+            raise UsageError(
+                f"`answer` is a ragged {type(answer).__name__}", f"This problem asks for {self}."
+            ) from None
+        if x.ndim and not len(x):
+            raise UsageError("`answer` holds no draw")
         if x.dtype.kind not in "fiu" or x.shape[1:] != tuple(self.row.shape) or x.ndim == 0:
             raise UsageError(
                 f"`answer` is {shape_of(x) if x.dtype != object else type(answer).__name__}",
@@ -242,14 +285,32 @@ class Point:
                 f"`answer` is {type(answer).__name__}", f"This problem asks for {self}."
             )
         guard(answer, "`answer`")
+        guard(self.like, "the point that this problem asks for")
         for got, asked in zip(jax.tree.leaves(answer), jax.tree.leaves(self.like), strict=True):
             if tuple(np.shape(got)) != tuple(asked.shape):
                 raise UsageError(
                     f"`answer` is {shape_of(np.asarray(got))}", f"This problem asks for {self}."
                 )
-            if not np.isfinite(np.asarray(got)).all():
+            if not _same_kind(np.asarray(got).dtype, asked.dtype):
+                raise UsageError(
+                    f"`answer` is {shape_of(np.asarray(got))}", f"This problem asks for {self}."
+                )
+        with np.errstate(over="ignore"):
+            point = jax.tree.map(lambda x, s: jnp.asarray(x, s.dtype), answer, self.like)
+        for x in jax.tree.leaves(point):  # after the cast: 1e300 is no float32
+            if not np.isfinite(np.asarray(x)).all():
                 raise UsageError("`answer` holds NaN or inf")
-        return jax.tree.map(lambda x, s: jnp.asarray(x, s.dtype), answer, self.like)
+        return point
+
+
+def _same_kind(got: np.dtype, asked: np.dtype) -> bool:
+    """Whether numbers of one dtype may stand for the other: no 0.5 where an integer is asked."""
+    ranks = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
+
+    def rank(dtype: np.dtype) -> int:
+        return next((i for i, r in enumerate(ranks) if jnp.issubdtype(dtype, r)), len(ranks))
+
+    return rank(got) <= rank(asked) < len(ranks)
 
 
 @eqx.filter_jit
@@ -270,11 +331,18 @@ def evaluate(f: Accepted, *columns: Any, block: int = 4096) -> np.ndarray:
 
     Raises:
         HypothesisError: the function is random.
+        UsageError: columns of different lengths.
+        PrecisionError: it is float64 and the 64-bit flag is off by now.
     """
+    guard((f.answer, f.out), "`answer`")
     if f.random:
         raise HypothesisError("`answer` is random", "This bound needs one value for each row.")
     n = len(columns[0])
     rows = [np.asarray(c) for c in columns]
+    if any(len(r) != n for r in rows):
+        raise UsageError(f"`columns` have different numbers of rows: {[len(r) for r in rows]}")
+    if n == 0:
+        return np.zeros((0, *f.out.shape), f.out.dtype)
     if not f.traced:
         return np.stack([np.asarray(f.answer(*[r[i] for r in rows])) for i in range(n)])
     out = []

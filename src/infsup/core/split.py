@@ -12,17 +12,20 @@ import numpy as np
 
 from infsup.core.errors import UsageError
 from infsup.core.keys import open_key
-from infsup.core.precision import guard
+from infsup.core.precision import guard, require_64_bit
 from infsup.core.registry import register
 
 
 def _row_prints(columns: Mapping[str, Any]) -> np.ndarray:
-    """A 64-bit print of each row's content, over all columns."""
-    parts = [np.ascontiguousarray(np.asarray(columns[k])) for k in sorted(columns)]
-    n = len(parts[0])
-    flat = [p.reshape(n, -1).view(np.uint8).reshape(n, -1) for p in parts if p.size]
-    rows = np.concatenate(flat, axis=1)
-    prints = [hashlib.blake2b(r.tobytes(), digest_size=8).digest() for r in rows]
+    """A 64-bit print of each row's content, over all columns.
+
+    Of the numbers, not of their dtype: the 3 of an int64 is that of a float32, and 0.0 is -0.0.
+    """
+    parts = [np.asarray(columns[k]) for k in sorted(columns)]
+    prints = []
+    for i in range(len(parts[0])):
+        row = [np.asarray(p[i], np.float64).ravel() + 0.0 for p in parts]
+        prints.append(hashlib.blake2b(np.concatenate(row).tobytes(), digest_size=8).digest())
     return np.frombuffer(b"".join(prints), np.uint64)
 
 
@@ -38,6 +41,15 @@ class SeenRows:
 
     index: Mapping[str, np.ndarray] = field(default_factory=dict)
     prints: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def __post_init__(self):
+        index = self.index if isinstance(self.index, Mapping) else {"": None}
+        for data, rows in index.items():
+            kind = rows.dtype.kind if isinstance(rows, np.ndarray) and rows.ndim == 1 else ""
+            if not isinstance(data, str) or kind not in tuple("iu"):
+                raise UsageError("`index` of the rows seen is not data hash -> row numbers")
+        if not isinstance(self.prints, np.ndarray) or self.prints.dtype != np.uint64:
+            raise UsageError("`prints` of the rows seen are no uint64 numbers")
 
     def __or__(self, other: "SeenRows") -> "SeenRows":
         both = {
@@ -84,6 +96,8 @@ class DataSet(eqx.Module):
         lengths = {k: np.shape(a)[0] if np.ndim(a) else 0 for k, a in self.columns.items()}
         if len(set(lengths.values())) != 1:
             raise UsageError(f"`columns` have different numbers of rows: {lengths}")
+        if 0 in lengths.values():
+            raise UsageError(f"{self.name} has no rows")
         for k, a in self.columns.items():
             if isinstance(a, jax.core.Tracer):
                 continue
@@ -114,8 +128,20 @@ class DataSet(eqx.Module):
         return h.hexdigest()
 
     def take(self, index: np.ndarray) -> dict[str, Any]:
-        """The rows of some numbers, as JAX arrays of the columns' own dtypes."""
+        """The rows of some numbers, as JAX arrays of the columns' own dtypes.
+
+        With the 64-bit flag off, integers become 32 bits wide where they fit.
+
+        Raises:
+            PrecisionError: float64, or integers that need 64 bits, while the flag is off.
+        """
         guard(self.columns, f"{self.name}")
+        for k, a in self.columns.items():
+            a = np.asarray(a)
+            if a.dtype.kind in "iu" and a.dtype.itemsize == 8 and a.size:
+                short = np.iinfo(a.dtype.kind + "4")
+                if a.min() < short.min or a.max() > short.max:
+                    require_64_bit(f"column `{k}` of {self.name}", "Its integers need 64 bits.")
         return {k: jnp.asarray(np.asarray(a)[index]) for k, a in self.columns.items()}
 
 
@@ -170,12 +196,18 @@ class Split(eqx.Module):
         Raises:
             UsageError: an empty side, a number outside the data, or a row on both sides.
         """
-        fit, held_out = np.unique(fit).astype(np.int32), np.unique(held_out).astype(np.int32)
+        fit, held_out = np.unique(fit), np.unique(held_out)
         for side, index in (("fit", fit), ("held_out", held_out)):
             if len(index) == 0:
                 raise UsageError(f"`{side}` of the split is empty")
+            if index.dtype.kind not in "iu":
+                raise UsageError(
+                    f"`{side}` holds {index.dtype}, not row numbers",
+                    remedy="np.flatnonzero(mask)" if index.dtype == bool else "whole numbers",
+                )
             if index[0] < 0 or index[-1] >= len(data):
                 raise UsageError(f"`{side}` names rows outside 0..{len(data) - 1}")
+        fit, held_out = fit.astype(np.int32), held_out.astype(np.int32)
         if common := len(np.intersect1d(fit, held_out)):
             raise UsageError(f"{common} rows stand on both sides of the split")
         return cls(

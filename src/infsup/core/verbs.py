@@ -22,7 +22,7 @@ from infsup.core.progress import Progress
 from infsup.core.registry import name_of, named
 from infsup.core.solution import Solution, Stage
 from infsup.core.split import SeenRows
-from infsup.core.stop import Rule, parts
+from infsup.core.stop import Reach, Rule, parts, pick
 
 
 def solve(
@@ -82,7 +82,10 @@ def solve(
             raise UsageError(f"`callbacks` holds a {type(c).__name__}", remedy="functions of Event")
     given = problem.fit
     outcome = as_outcome(start)
-    seen = _seen(start, given)
+    seen = _seen(start, problem)
+    _visible(delta / (2**33 if pick(stop, Reach) else len(bounds)))
+    if seen is not None and any(b.unseen for b in bounds):
+        _unseen(problem, seen)
     print_ = fingerprint((given, method, key, outcome))
     resumed = Resume(resume, print_) if resume is not None else None
     at = checkpoint if checkpoint is not None else resume
@@ -223,7 +226,7 @@ def certify(
         RowsReused: the answer has seen rows that the bound needs unseen.
     """
     _a_problem(problem)
-    check_delta(delta)
+    _visible(check_delta(delta))
     if bound is None:
         bound = choose(problem).bounds[0]
     elif isinstance(bound, str):
@@ -253,15 +256,28 @@ def bracket(
     if seen is None:
         rows = Hypothesis(text, "assumed", "the answer comes from elsewhere")
     else:
-        if reused := seen.reused(held_out):
-            raise RowsReused(
-                f"{reused} of the {len(held_out)} held-out rows were seen by the method",
-                "A bound on unseen rows would promise too much.",
-                "the split that the answer was fitted with, or fresh rows",
-            )
+        _unseen(problem, seen)
         same = seen.equal_content(held_out)
         rows = Hypothesis(text, "checked", f"{same} equal a seen row in content" if same else "")
     return bound.certify(problem, accepted, key, delta).given(rows)
+
+
+def _unseen(problem: Problem, seen: SeenRows) -> None:
+    held_out = problem.rows("held_out")
+    if reused := seen.reused(held_out):
+        raise RowsReused(
+            f"{reused} of the {len(held_out)} held-out rows were seen by the method",
+            "A bound on unseen rows would promise too much.",
+            "the split that the answer was fitted with, or fresh rows",
+        )
+
+
+def _visible(delta: float) -> None:
+    """Refuses a share of delta that a level of 64 bits cannot show, before any work."""
+    if 1.0 - delta == 1.0:
+        raise UsageError(
+            f"`delta` leaves {delta:.3g} to a statement", "1 - that is 1 in float64.", "delta=0.01"
+        )
 
 
 def _comparators(
@@ -327,11 +343,14 @@ def _fits(thing: Any, problem: Problem, role: str) -> None:
         )
 
 
-def _seen(start: Any, given: Problem) -> SeenRows | None:
-    """The rows that the answer will have seen: those to fit, and those of its start."""
+def _seen(start: Any, problem: Problem) -> SeenRows | None:
+    """The rows that the answer will have seen: those to fit, and those of its start.
+
+    Asked of the whole problem: what a method is given no longer knows the numbers of its rows.
+    """
     if isinstance(start, Solution):
-        return None if start.seen is None else start.seen | given.rows("fit")
-    return given.rows("fit") if start is None else None
+        return None if start.seen is None else start.seen | problem.rows("fit")
+    return problem.rows("fit") if start is None else None
 
 
 def _uncertified(problem: Problem, bound: Bound) -> Certificate:
