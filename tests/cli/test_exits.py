@@ -182,8 +182,10 @@ def test_interrupted_is_130_and_terminated_143_with_the_best_so_far_saved(
     own(stem="base")
     own(text=SLOW, stem="slow")
     run = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from infsup.cli import main; sys.exit(main())"]
-        + ["solve", "slow.py", "--json", "-o", "runs/slow", "--log", "log.jsonl"],
+        [
+            *(sys.executable, "-c", "import sys; from infsup.cli import main; sys.exit(main())"),
+            *("solve", "slow.py", "--json", "-o", "runs/slow", "--log", "log.jsonl"),
+        ],
         env={"PYTHONPATH": str(SOURCE), "PATH": "", "JAX_PLATFORMS": "cpu"},
         cwd=tmp_path,
         stdout=subprocess.PIPE,

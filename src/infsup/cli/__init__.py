@@ -1,6 +1,6 @@
 """The shell: `infsup list | solve | certify | check | doctor | bench`.
 
-Nothing here imports JAX or NumPy before a command needs it, so help, lists and completion are quick.
+JAX and NumPy are imported when a command needs them, so help, lists and completion are quick.
 """
 
 from infsup.core.lazy import lazy

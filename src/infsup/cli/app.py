@@ -49,7 +49,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Every answer lies between an inf and a sup that the software can defend.
+    r"""Every answer lies between an inf and a sup that the software can defend.
 
     \b
     infsup list
@@ -91,19 +91,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(typed)
         screen.out.flush()
     except BrokenPipeError:
-        # what reads us has gone; nothing more may be written, not even at exit
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    except BaseException as error:
-        if isinstance(error, (SystemExit, GeneratorExit)):
+        return _closed()
+    except SystemExit:
+        # completion ends this way; else it is typer, which has met a closed pipe
+        if "_INFSUP_COMPLETE" in os.environ:
             raise
+        return _closed()
+    except (Exception, KeyboardInterrupt) as error:
         return report(error)
     return code
 
 
+def _closed() -> int:
+    """What reads us has gone: nothing more may be written, not even at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
 def _run(typed: list[str]) -> int:
-    usage, click = _click_errors()
+    # typer carries its parser inside; the base of its errors has no public name
+    click = typer.BadParameter.__mro__[2]
     try:
         shell = typer.main.get_command(app)
         code = shell.main(
@@ -118,17 +126,11 @@ def _run(typed: list[str]) -> int:
         # click turns Ctrl-C into this
         raise KeyboardInterrupt from abort
     except click as error:
-        raise _usage(error, isinstance(error, usage)) from error
+        raise _usage(error, typed) from error
     return code if isinstance(code, int) else 0
 
 
-def _click_errors() -> tuple[type[Exception], type[Exception]]:
-    """The usage error and the base of the command-line parser, which typer carries inside."""
-    line = typer.BadParameter.__mro__
-    return line[1], line[2]  # type: ignore[return-value]
-
-
-def _usage(error: Exception, usage: bool) -> ShellError:
+def _usage(error: BaseException, typed: list[str]) -> ShellError:
     """An error of the parser, with the help of the command that it came from as the remedy."""
     text = str(getattr(error, "format_message", lambda: error)()).strip().rstrip(".")
     context = getattr(error, "ctx", None)
@@ -144,6 +146,11 @@ def _usage(error: Exception, usage: bool) -> ShellError:
         text, _, hint = text.partition(" Did you mean")
         if hint:
             remedy = hint.strip(" :?").replace("one of:", "").strip()
+    elif "nvalid value for" in text and "Input should be" in text:
+        option, wanted = text.split("'")[1], text.partition("Input should be ")[2]
+        at = typed.index(option) if option in typed[:-1] else None
+        got = f"{option} {typed[at + 1]}" if at is not None else option
+        text = f"`{got}` should be {wanted.partition(',')[0]}"
     text = text[:1].lower() + text[1:]
     return ShellError(text.splitlines()[0], "", remedy, USAGE)
 

@@ -16,11 +16,8 @@ FOLDER = pathlib.Path("benchmarks")
 
 def names() -> list[str]:
     """The benchmarks of the clone that one stands in: scripts that can be run by themselves."""
-    found = []
-    for path in sorted(FOLDER.glob("*.py")):
-        if "__main__" in path.read_text(encoding="utf-8", errors="replace"):
-            found.append(path.stem)
-    return found
+    scripts = sorted(FOLDER.glob("*.py"))
+    return [p.stem for p in scripts if "__main__" in p.read_text("utf-8", errors="replace")]
 
 
 def complete_name(incomplete: str) -> list[str]:

@@ -110,7 +110,9 @@ def show(
 
     Args:
         c: the certificate.
-        title, truth, comparators: as for `infsup.core.bracket.describe`.
+        title: as for `infsup.core.bracket.describe`, like the next two.
+        truth: the true value, where it is known.
+        comparators: name -> number or certificate.
         brief: whether the statements end with the verdict, since another certificate has them.
     """
     if screen.quiet:

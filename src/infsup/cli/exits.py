@@ -5,7 +5,7 @@ import sys
 import textwrap
 import traceback
 
-from infsup.cli.screen import screen
+from infsup.cli.screen import ascii_only, screen
 
 DONE = 0
 FAILED = 1
@@ -89,9 +89,8 @@ def report(error: BaseException) -> int:
     if os.environ.get("INFSUP_TRACEBACK") == "full":
         traceback.print_exception(error, file=sys.stderr)
     words = in_words(error)
-    sign = "/" if _narrow_letters() else "⊘"
-    if words.code not in (UNCERTIFIED, INTERRUPTED):
-        sign = "x" if _narrow_letters() else "✗"
+    signs = ("/", "x") if ascii_only(sys.stderr) else ("⊘", "✗")
+    sign = signs[words.code not in (UNCERTIFIED, INTERRUPTED)]
     said = [(f"{sign} ", words.what), ("  ", words.why)]
     lines: list[str] = []
     for lead, text in said:
@@ -131,9 +130,3 @@ def _wrapped(text: str, lead: str) -> list[str]:
         subsequent_indent=" " * len(lead),
         break_on_hyphens=False,
     ) or [lead.rstrip()]
-
-
-def _narrow_letters() -> bool:
-    from infsup.cli.screen import _ascii
-
-    return _ascii(sys.stderr)

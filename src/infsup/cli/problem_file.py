@@ -98,19 +98,19 @@ def open_problem(name: str, given: Mapping[str, Any]) -> Asked:
 
     known = inspect.signature(maker(name)).parameters
     own = {k: v for k, v in given.items() if k in known}
-    for k, v in own.items():
-        _like(k, v, known[k].default)
+    own = {k: _like(k, v, known[k].default) for k, v in own.items()}
     left = {k: v for k, v in given.items() if k not in known}
     return Asked(problem(name, **own), name, own, left)
 
 
-def _like(name: str, value: Any, default: Any) -> None:
-    """A word where a number is expected is caught here, before it meets a formula."""
+def _like(name: str, value: Any, default: Any) -> Any:
+    """The value as the kind of number that the default is; a word is caught here."""
     number = isinstance(default, (int, float)) and not isinstance(default, bool)
     if number and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ShellError(
             f"`-s {name}={value}`: a number is expected", remedy=f"-s {name}={default}"
         )
+    return float(value) if isinstance(default, float) else value
 
 
 def _from_file(name: str, given: Mapping[str, Any]) -> Asked:
@@ -138,8 +138,7 @@ def _from_file(name: str, given: Mapping[str, Any]) -> Asked:
     }
     own = {k: v for k, v in given.items() if k in fields}
     if own:
-        for k, v in own.items():
-            _like(k, v, getattr(problem, k))
+        own = {k: _like(k, v, getattr(problem, k)) for k, v in own.items()}
         problem = _with(problem, own)
     left = {k: v for k, v in given.items() if k not in fields}
     return Asked(
@@ -282,7 +281,7 @@ def the_method(asked: Asked, name: str | None, steps: int | None) -> tuple[Any, 
         )
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]
         if f.name in fields:
-            _like(f.name, fields[f.name], f.default)
+            fields[f.name] = _like(f.name, fields[f.name], f.default)
     try:
         if inspect.isclass(method):
             return method(**fields), why

@@ -1,4 +1,4 @@
-"""Where a command prints: columns, ASCII, colour, JSON, and a closed pipe are decided here, once."""
+"""Where a command prints: columns, ASCII, colour and JSON are decided here, once."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal is."""
@@ -42,7 +42,7 @@ class Screen:
     quiet: bool = False
     no_color: bool = False
     command: str = ""
-    out: TextIO = field(default_factory=lambda: sys.stdout)
+    out: Any = field(default_factory=lambda: sys.stdout)
 
     @property
     def width(self) -> int:
@@ -52,9 +52,9 @@ class Screen:
     @property
     def ascii(self) -> bool:
         """Whether stdout cannot show the signs of the brackets."""
-        return _ascii(self.out)
+        return ascii_only(self.out)
 
-    def say(self, text: str = "", verdict: str = "", *, file: TextIO | None = None) -> None:
+    def say(self, text: str = "", verdict: str = "", *, file: Any | None = None) -> None:
         """Prints one line; its first two words take the verdict's colour on a terminal.
 
         Args:
@@ -65,7 +65,7 @@ class Screen:
         file = file or self.out
         if self.json and file is self.out:
             return
-        if _ascii(file) and not text.isascii():
+        if ascii_only(file) and not text.isascii():
             from infsup.core.bracket import plain
 
             text = plain(text)
@@ -116,11 +116,11 @@ class Screen:
             whole = {"schema": SCHEMA, "command": self.command, **document}
             self.out.write(json.dumps(whole, allow_nan=False) + "\n")
 
-    def _colour(self, file: TextIO) -> bool:
+    def _colour(self, file: Any) -> bool:
         plain = self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         return not plain and file.isatty()
 
-    def _paint(self, text: str, verdict: str, file: TextIO) -> None:
+    def _paint(self, text: str, verdict: str, file: Any) -> None:
         from rich.console import Console
         from rich.text import Text
 
@@ -130,7 +130,8 @@ class Screen:
         Console(file=file, width=10_000).print(line, soft_wrap=True)
 
 
-def _ascii(file: TextIO) -> bool:
+def ascii_only(file: Any) -> bool:
+    """Whether a stream cannot show the signs of the brackets."""
     try:
         "├━●▸✓∞".encode(file.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

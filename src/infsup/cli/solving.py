@@ -71,7 +71,7 @@ def solve(
     ] = None,
     no_save: Annotated[bool, typer.Option("--no-save", help="Do not save.")] = False,
 ) -> int:
-    """Find an answer and certify it.
+    r"""Find an answer and certify it.
 
     \b
     infsup solve hjb-lq-100 -s lam=20
@@ -89,7 +89,7 @@ def solve(
     given = settings(setting or [])
     asked = open_problem(problem, given)
     how, why = the_method(asked, method, steps)
-    folder = None if no_save else pathlib.Path(out or f"runs/{asked.id}-{key}")
+    folder = None if no_save else pathlib.Path(out or f"runs/{_name(asked)}-{key}")
     if folder is not None:
         _room_for(folder)
     use_64_bit()
@@ -132,6 +132,12 @@ def solve(
         words = in_words(unsaved)
         raise ShellError(words.what, words.why, words.remedy, UNREADABLE) from unsaved
     return code
+
+
+def _name(asked: Any) -> str:
+    """Of the default folder: other parameters make another problem, so another name."""
+    parts = [asked.id, *(f"{k}={v}" for k, v in asked.params.items())]
+    return "-".join("".join(c if c.isalnum() or c in "-=._" else "_" for c in p) for p in parts)
 
 
 def _decimal(level: float) -> Any:

@@ -31,10 +31,7 @@ def _there(file: str) -> pathlib.Path:
 def _cells(file: str) -> list[list[str]]:
     """The lines of a CSV file, or of stdin, as cells."""
     try:
-        if file == "-":
-            text = sys.stdin.read()
-        else:
-            text = _there(file).read_text(encoding="utf-8-sig")
+        text = sys.stdin.read() if file == "-" else _there(file).read_text("utf-8-sig")
         sample = text[:4096]
         delimiter = next((d for d in ",;\t" if d in sample), ",")
         found = [r for r in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if r]
@@ -109,7 +106,7 @@ def numbers(file: str, column: str | None) -> tuple[np.ndarray, str]:
         for number, row in enumerate(rows):
             if len(row) != len(names):
                 raise ShellError(
-                    f"`{file}`, row {number + 1}: {len(row)} cells, the first line has {len(names)}",
+                    f"`{file}`, row {number + 1}: {len(row)} cells, the first has {len(names)}",
                     code=UNREADABLE,
                 )
             value = _number(row[at])
