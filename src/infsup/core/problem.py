@@ -1,9 +1,12 @@
-"""What is asked, as data; and how any object of the library is told from another (`fingerprint`)."""
+"""What is asked, as data; and how any object is told from another (`fingerprint`)."""
 
 import abc
 import dataclasses
+import dis
 import hashlib
+import sys
 import types
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -11,6 +14,7 @@ import jax
 import numpy as np
 
 from infsup.core.certificate import Hypothesis
+from infsup.core.errors import UsageError
 from infsup.core.registry import remember
 from infsup.core.split import SeenRows
 
@@ -26,7 +30,7 @@ class Problem(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def asks(self):
+    def asks(self) -> Any:
         """What an answer looks like: a `Function`, `Sampler` or `Point`."""
 
     def accept(self, answer: Any) -> Any:
@@ -69,70 +73,153 @@ class Problem(eqx.Module):
 def fingerprint(tree: Any) -> str:
     """SHA-256 over canonical text of the structure and the bytes of the arrays (16 hex digits).
 
-    Two objects agree exactly when types, static fields, array bytes and the code of functions
-    agree. Modules with arrays neither hash nor compare; this serves resume, cache and ledger.
+    Two objects agree exactly when types (by name), static fields, array bytes and the code of
+    functions agree, with what functions close over and the global values that they name. Modules
+    with arrays neither hash nor compare; this serves resume, cache and ledger. Functions of
+    libraries count by name: their version stands beside the fingerprint.
     """
-    h = hashlib.sha256()
-    _feed(h, tree, set())
-    return h.hexdigest()[:16]
+    return _Print().of(tree)
 
 
-def _feed(h: Any, x: Any, seen: set[int]) -> None:
-    def put(*text: object) -> None:
-        h.update("\x1f".join(map(str, text)).encode() + b"\x1e")
+_LIBRARIES = frozenset(sys.stdlib_module_names).union(
+    ("jax", "jaxlib", "numpy", "scipy", "optax", "equinox", "lineax", "optimistix", "diffrax"),
+    ("jaxtyping", "beartype"),
+)
 
-    if x is None or isinstance(x, (bool, int, float, complex, str, bytes)):
-        put(type(x).__name__, x.hex() if isinstance(x, float) else repr(x))
-    elif isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-        put("key", jax.random.key_impl(x))
-        _feed(h, np.asarray(jax.random.key_data(x)), seen)
-    elif isinstance(x, (jax.Array, np.ndarray, np.generic)):
-        a = np.asarray(x)
-        put("array", a.dtype, a.shape)
-        h.update(np.ascontiguousarray(a).tobytes())
-    elif isinstance(x, (tuple, list)):
-        put(type(x).__name__, len(x))
-        for v in x:
-            _feed(h, v, seen)
-    elif isinstance(x, (set, frozenset)):
-        put("set", *sorted(fingerprint(v) for v in x))
-    elif isinstance(x, dict):
-        put("dict", len(x))
-        for k in sorted(x, key=repr):
-            put(repr(k))
-            _feed(h, x[k], seen)
-    elif dataclasses.is_dataclass(x) and not isinstance(x, type):
-        put("record", type(x).__module__, type(x).__qualname__)
-        for f in dataclasses.fields(x):
-            put(f.name)
-            _feed(h, getattr(x, f.name, None), seen)
-    elif isinstance(x, types.MethodType):
-        _feed(h, (x.__func__, x.__self__), seen)
-    elif isinstance(x, types.FunctionType):
-        _feed_function(h, x, seen)
-    elif isinstance(x, types.CodeType):
-        put("code", x.co_name, x.co_names, x.co_varnames)
-        h.update(x.co_code)
-        for c in x.co_consts:
-            _feed(h, c, seen)
-    elif isinstance(x, type):
-        put("class", x.__module__, x.__qualname__)
-    else:
+
+class _Print:
+    """One walk over an object: hashes what it meets, and knows what it is inside of."""
+
+    def __init__(self):
+        self.hash = hashlib.sha256()
+        self.inside: dict[int, int] = {}
+
+    def of(self, x: Any) -> str:
+        self.feed(x)
+        return self.hash.hexdigest()[:16]
+
+    def put(self, *text: object) -> None:
+        self.hash.update("\x1f".join(map(str, text)).encode("utf-8", "backslashreplace") + b"\x1e")
+
+    def feed(self, x: Any) -> None:
+        if x is None or isinstance(x, (bool, int, float, complex, str, bytes)):
+            self.put(type(x).__name__, x.hex() if isinstance(x, float) else repr(x))
+        elif isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            self.put("key", jax.random.key_impl(x))
+            self.feed(np.asarray(jax.random.key_data(x)))
+        elif isinstance(x, (jax.Array, np.ndarray, np.generic)):
+            self.array(np.asarray(x))
+        elif isinstance(x, types.CodeType):
+            self.code(x)
+        elif isinstance(x, type):
+            self.put("class", x.__module__, x.__qualname__)
+        elif id(x) in self.inside:
+            # a function that calls itself, a list that holds itself: said by how far up it began
+            self.put("again", self.inside[id(x)])
+        elif len(self.inside) > 100:
+            raise UsageError(
+                f"a {type(x).__name__} is nested more than 100 deep", "It has no fingerprint."
+            )
+        else:
+            self.inside[id(x)] = len(self.inside)
+            try:
+                self.compound(x)
+            finally:
+                del self.inside[id(x)]
+
+    def compound(self, x: Any) -> None:
+        if isinstance(x, (tuple, list)):
+            self.put(type(x).__name__, len(x))
+            for v in x:
+                self.feed(v)
+        elif isinstance(x, (set, frozenset)):
+            self.put("set", *sorted(fingerprint(v) for v in x))
+        elif isinstance(x, Mapping):
+            self.put("dict", len(x))
+            for _, k in sorted((repr(k) if isinstance(k, str) else fingerprint(k), k) for k in x):
+                self.feed(k)
+                self.feed(x[k])
+        elif dataclasses.is_dataclass(x):
+            self.put("record", type(x).__module__, type(x).__qualname__)
+            for f in dataclasses.fields(x):
+                self.put(f.name)
+                self.feed(getattr(x, f.name, None))
+        elif isinstance(x, types.MethodType):
+            self.put("method")
+            self.feed(x.__func__)
+            self.feed(x.__self__)
+        elif isinstance(x, types.FunctionType):
+            self.function(x)
+        elif isinstance(x, types.ModuleType):
+            self.put("module", x.__name__)
+        elif isinstance(x, jax.ShapeDtypeStruct):
+            self.put("shape", x.shape, x.dtype)
+        else:
+            self.thing(x)
+
+    def array(self, a: np.ndarray) -> None:
+        self.put("array", a.dtype, a.shape)
+        if a.dtype == object:
+            for v in a.ravel():
+                self.feed(v)
+        else:
+            self.hash.update(np.ascontiguousarray(a).tobytes())
+
+    def function(self, f: types.FunctionType) -> None:
+        self.put("function", f.__module__, f.__qualname__)
+        # a library's closures count: `optax.adam(0.1)` and `optax.adam(0.2)` share their code
+        if str(f.__module__).split(".")[0] not in _LIBRARIES:
+            self.feed(f.__code__)
+            for name in sorted(_global_names(f.__code__)):
+                value = f.__globals__.get(name)
+                if isinstance(value, _CONSTANTS) and not name.startswith("__"):
+                    self.put("global", name)
+                    self.feed(value)
+        self.feed(f.__defaults__)
+        self.feed(f.__kwdefaults__)
+        for cell in f.__closure__ or ():
+            try:
+                self.feed(cell.cell_contents)
+            except ValueError:  # a cell that is not filled yet
+                self.put("empty cell")
+
+    def code(self, c: types.CodeType) -> None:
+        names = (c.co_name, c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars)
+        counts = (c.co_argcount, c.co_posonlyargcount, c.co_kwonlyargcount, c.co_flags)
+        self.put("code", *names, *counts, len(c.co_code), len(c.co_consts))
+        self.hash.update(c.co_code)
+        for constant in c.co_consts:
+            self.feed(constant)
+
+    def thing(self, x: Any) -> None:
+        """An object of a foreign class: what it wraps, or what pickling would keep of it."""
+        name = getattr(x, "__qualname__", None) or getattr(x, "__name__", "")
+        cls, module = type(x), getattr(x, "__module__", "")
+        self.put("object", cls.__module__, cls.__qualname__, module, name)
         inner = getattr(x, "__wrapped__", None)
-        put("object", type(x).__module__, getattr(x, "__qualname__", type(x).__qualname__))
-        if inner is not None and id(inner) not in seen:
-            _feed(h, inner, seen)
-
-
-def _feed_function(h: Any, f: types.FunctionType, seen: set[int]) -> None:
-    h.update(f"function {f.__module__}.{f.__qualname__}\x1e".encode())
-    if id(f) in seen or f.__module__.split(".")[0] in ("jax", "jaxlib", "numpy", "optax"):
-        return  # recursion, or a library whose version is recorded beside the fingerprint
-    seen.add(id(f))
-    _feed(h, f.__code__, seen)
-    _feed(h, f.__defaults__, seen)
-    for cell in f.__closure__ or ():
+        if isinstance(inner, types.FunctionType) and type(x).__module__.startswith("jaxlib"):
+            self.feed(inner)  # a jitted function; its caches are no part of it
+            return
+        state = {k: v for k, v in getattr(x, "__dict__", {}).items() if not k.startswith("__")}
+        if state:
+            self.feed(state)
+            return
         try:
-            _feed(h, cell.cell_contents, seen)
-        except ValueError:  # a cell that is not filled yet
-            h.update(b"empty cell\x1e")
+            reduced = x.__reduce_ex__(4)
+        except Exception:  # locks, files, modules of C: only their kind is known
+            return
+        if isinstance(reduced, tuple):
+            self.feed(tuple(list(v) if isinstance(v, Iterator) else v for v in reduced))
+        else:
+            self.put(reduced)
+
+
+_CONSTANTS = (bool, int, float, complex, str, bytes, tuple, np.ndarray, np.generic, jax.Array)
+_CONSTANTS += (types.FunctionType, eqx.Module)
+"""Globals that count as part of a function that names them; modules and containers do not."""
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    names = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return names.union(*map(_global_names, inner))
