@@ -22,7 +22,7 @@ from infsup.core.ledger import DeltaLedger
 from infsup.core.method import Method
 from infsup.core.precision import enabled
 from infsup.core.problem import Problem, fingerprint
-from infsup.core.registry import lookup
+from infsup.core.registry import lookup, packaged
 from infsup.core.solution import Solution, Stage
 from infsup.core.split import DataSet, SeenRows, Split
 from infsup.core.storage import read_folder, write_folder
@@ -202,8 +202,6 @@ def _data(stored: dict[str, Any]) -> Split:
             raise FileRejected("solution.json: the rows of a split are not int32")
     name, source, data_hash = texts
     if source.startswith("infsup:"):
-        from infsup.data import packaged
-
         try:
             data: DataSet = packaged(source.removeprefix("infsup:"))
         except UsageError as e:

@@ -135,6 +135,15 @@ def _import_home(name: str) -> None:
             raise FileRejected(f"solution.json names `{name[:80]}`, which needs {e.name}") from e
 
 
+def packaged(name: str) -> Any:
+    """The data set of a name that comes inside the package, as `infsup.data` knows it.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
+    return importlib.import_module("infsup.data").packaged(name)
+
+
 def known(cls: type) -> str | None:
     """The name of a class whose instances can be stored by name, or None."""
     if cls.__module__.startswith("equinox.nn") and cls.__name__ in _EQUINOX:
