@@ -26,7 +26,7 @@ class LQSandwich(DirectMethod):
         """Raises `HypothesisError` unless the problem is noise-matched and radial."""
         require_radial(problem, structure_of(problem), "LQSandwich")
 
-    def find(self, problem: Problem, start: Outcome | None, key) -> Outcome:
+    def find(self, problem: ControlProblem, start: Outcome | None, key) -> Outcome:
         s = structure_of(problem)
         n = require_radial(problem, s, "LQSandwich")
         answer = scalar_feedback(problem, s, matched.best_policy(n))
@@ -49,7 +49,7 @@ def require_radial(problem: Problem, s: Structure, who: str) -> matched.Normal:
     return s.normal
 
 
-def scalar_feedback(problem: Problem, s: Structure, c: float) -> ScalarFeedback:
+def scalar_feedback(problem: ControlProblem, s: Structure, c: float) -> ScalarFeedback:
     """The law of a penalty's c: u = -c(t) K x."""
     n = s.normal
     assert n is not None

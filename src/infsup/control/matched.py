@@ -40,7 +40,7 @@ from infsup.core.errors import UsageError
 from infsup.core.registry import register
 from infsup.numerics.quadrature import NormLaw, chords, gauss_rule, mean_lower, mean_upper
 
-FINE, COARSE = 2048, 256
+FINE, COARSE = 6144, 256
 """Nodes of the chord rule: for the certificate, and while searching."""
 CELLS, KEPT, PARTS, ROUNDS = 64, 4, 16, 3
 """Branch and bound of the inner minimum: first cells, cells kept, parts of a kept cell, rounds."""
@@ -197,7 +197,8 @@ def policy_cost(n: Normal, c: float, nodes: int = FINE) -> tuple[float, float]:
         np.asarray(x, np.float64) * np.ones(len(r) - 1)
         for x in n.radial.curvature(jnp.asarray(r[:-1]), jnp.asarray(r[1:]))
     )
-    a, b = (float(x) for x in n.radial.curvature(jnp.asarray(r[-1]), jnp.asarray(jnp.inf)))
+    beyond = n.radial.curvature(jnp.asarray(r[-1]), jnp.asarray(jnp.inf))
+    a, b = (float(np.asarray(x)) for x in beyond)
     steep = abs(g[-1] - g[-2]) / (r[-1] - r[-2])
     steep += max(abs(low[-1]), abs(high[-1])) * (r[-1] - r[-2])
     above = (g[-1] + steep / 2, (steep + max(b, 0.0)) / 2)
@@ -207,7 +208,8 @@ def policy_cost(n: Normal, c: float, nodes: int = FINE) -> tuple[float, float]:
 
 
 def _largest_curvature(radial: Any) -> float:
-    return float(radial.curvature(jnp.asarray(0.0), jnp.asarray(jnp.inf))[1])
+    _, largest = radial.curvature(jnp.asarray(0.0), jnp.asarray(jnp.inf))
+    return float(np.asarray(largest))
 
 
 def best(n: Normal, worth: Callable[[float], float]) -> float:
@@ -246,4 +248,4 @@ def cole_hopf_value(
         shift: |x0|.
     """
     r, log_w = gauss_rule(NormLaw(dim, 2 * horizon, shift))
-    return -float(special.logsumexp(log_w - lam * g(r))) / lam
+    return -float(np.asarray(special.logsumexp(log_w - lam * g(r)))) / lam

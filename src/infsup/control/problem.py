@@ -61,7 +61,7 @@ class ControlProblem(Problem):
     x0: np.ndarray = eqx.field(converter=_point)
     diffusion: Any = 0.0
     controls: int = eqx.field(static=True, default=1)
-    truth: float | None = None
+    truth: float | None = None  # type: ignore[override]  # a field in place of the property
     title: str = eqx.field(static=True, default="")
 
     def __check_init__(self):

@@ -8,8 +8,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 from scipy import integrate
+from scipy.interpolate import CubicHermiteSpline
 from scipy.linalg import expm
 
 from infsup.control.feedback import AffineFeedback
@@ -21,7 +21,7 @@ from infsup.core.problem import Problem
 
 LEAST, MOST = 32, 4096
 """Intervals of the table of gains."""
-PANEL = 8
+PANEL = 4
 """Gauss-Legendre nodes in an interval, for the integral of the noise."""
 
 
@@ -44,11 +44,11 @@ class Quadratic(NamedTuple):
     R: np.ndarray
     noise: np.ndarray
 
-    def gain(self, P: np.ndarray) -> Float[np.ndarray, "m d1"]:
+    def gain(self, P: np.ndarray) -> np.ndarray:
         """K with u = -Kz the minimiser of l + grad V.(Fz + Bu): R^-1 (B'P + N')."""
         return np.linalg.solve(self.R, self.B.T @ P + self.N.T)
 
-    def slope(self, P: np.ndarray) -> Float[np.ndarray, "d1 d1"]:
+    def slope(self, P: np.ndarray) -> np.ndarray:
         """dP/dt = -(Q + F'P + PF - K'RK) - e e' tr(noise P), e the last unit vector."""
         K = self.gain(P)
         S = self.Q + self.F.T @ P + P @ self.F - K.T @ self.R @ K
@@ -76,26 +76,10 @@ class ValueTable(NamedTuple):
     between: float
     error: float
 
-    def gain(self, t: float) -> Float[np.ndarray, "m d1"]:
-        """K(t) by cubic Hermite interpolation."""
-        return hermite(self.times, self.K, self.dK)(t)
-
-
-def hermite(times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> Callable:
-    """The cubic Hermite interpolant, NumPy."""
-
-    def at(t: float) -> np.ndarray:
-        i = min(max(int(np.searchsorted(times, t, side="right")) - 1, 0), len(times) - 2)
-        h = times[i + 1] - times[i]
-        s = (t - times[i]) / h
-        return (
-            (1 + 2 * s) * (1 - s) ** 2 * values[i]
-            + s * (1 - s) ** 2 * h * slopes[i]
-            + s**2 * (3 - 2 * s) * values[i + 1]
-            + s**2 * (s - 1) * h * slopes[i + 1]
-        )
-
-    return at
+    @property
+    def gain(self) -> CubicHermiteSpline:
+        """The interpolant of K."""
+        return CubicHermiteSpline(self.times, self.K, self.dK)
 
 
 @eqx.filter_jit
@@ -135,42 +119,39 @@ def value_table(problem: Any, s: Structure, tolerance: float) -> ValueTable:
     Raises:
         HypothesisError: the solution blows up inside the horizon.
     """
-    fine = _solve(problem, s, LEAST)
+    at, horizon = coefficients_of(problem, s), float(problem.horizon)
+    solve = _solver(problem, s, at)
+    z = np.append(problem.x0, 1.0)
+    nodes = LEAST
+    coarse = _table(at, solve, np.linspace(0.0, horizon, nodes + 1))
     while True:
-        coarse, fine = fine, _solve(problem, s, 2 * (len(fine.times) - 1))
-        middle = [coarse.gain(t) for t in fine.times[1::2]]
-        between = float(np.abs(np.asarray(middle) - fine.K[1::2]).max())
-        enough = between <= tolerance * max(float(np.abs(fine.K).max()), 1e-300)
-        if enough or len(coarse.times) > MOST:
-            z = np.append(problem.x0, 1.0)
-            values = [float(z @ t.P[0] @ z) for t in (coarse, fine)]
-            size = float(np.abs(z) @ np.abs(fine.P[0]) @ np.abs(z))
-            error = abs(values[1] - values[0]) + 1e-13 * size
-            # the finer interpolant errs by about a sixteenth of what the coarser one does
-            nodal = float(np.abs(coarse.K - fine.K[::2]).max())
-            return fine._replace(between=between / 8 + nodal, error=error)
+        nodes *= 2
+        fine = _table(at, solve, np.linspace(0.0, horizon, nodes + 1))
+        between = float(np.abs(coarse.gain(fine.times[1::2]) - fine.K[1::2]).max())
+        size = max(float(np.abs(fine.K).max()), 1e-300)
+        if between <= tolerance * size or nodes >= MOST:
+            break
+        coarse = fine
+    if s.holds(*CONSTANT):
+        other = coarse  # exponentials of twice the length
+    else:
+        rough = _solver(problem, s, at, 1e-10)
+        other = _table(at, rough, coarse.times)
+    error = abs(float(z @ (fine.P[0] - other.P[0]) @ z))
+    error += 1e-13 * float(np.abs(z) @ np.abs(fine.P[0]) @ np.abs(z))
+    # the finer interpolant errs by about a sixteenth of what the coarser one does
+    nodal = float(np.abs(other.K - fine.K[::2]).max()) + 1e-14 * size
+    return fine._replace(between=between / 8 + nodal, error=error)
 
 
 def table_at(problem: Any, s: Structure, nodes: int) -> np.ndarray:
     """P at `nodes` + 1 equidistant times."""
-    return _solve(problem, s, nodes).P
+    solve = _solver(problem, s, coefficients_of(problem, s))
+    return solve(np.linspace(0.0, float(problem.horizon), nodes + 1))
 
 
-def _solve(problem: Any, s: Structure, nodes: int) -> ValueTable:
-    c = s.at_zero
-    assert c is not None
-    assert c.G is not None
-    times = np.linspace(0.0, float(problem.horizon), nodes + 1)
-    at = coefficients_of(problem, s)
-    with np.errstate(all="ignore"):
-        solve = _by_exponentials if s.holds(*CONSTANT) else _by_integration
-        P = solve(at, c.G, times)
-    if P is None or not np.isfinite(P).all():
-        raise HypothesisError(
-            "the Riccati solution blows up inside the horizon",
-            "Then the cost has no minimum: V(0, x0) is -inf, or no control attains it.",
-            "a shorter `horizon`, or a cost that is convex in (x, u)",
-        )
+def _table(at: Callable, solve: Callable, times: np.ndarray) -> ValueTable:
+    P = solve(times)
     K, dK = [], []
     for t, p in zip(times, P, strict=True):
         q, rate = at(t)
@@ -179,6 +160,29 @@ def _solve(problem: Any, s: Structure, nodes: int) -> ValueTable:
         K.append(k)
         dK.append(np.linalg.solve(q.R, turn))
     return ValueTable(times, P, np.asarray(K), np.asarray(dK), 0.0, 0.0)
+
+
+def _solver(problem: Any, s: Structure, at: Callable, rtol: float = 1e-12) -> Callable:
+    """Times -> P; raises `HypothesisError` where it blows up."""
+    c = s.at_zero
+    assert c is not None
+    assert c.G is not None
+    G = c.G
+    constant = s.holds(*CONSTANT)
+    dense = None if constant else _integrated(at, G, float(problem.horizon), rtol)
+
+    def solve(times: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            P = _by_exponentials(at, G, times) if constant else dense and dense(times)
+        if P is None or not np.isfinite(P).all():
+            raise HypothesisError(
+                "the Riccati solution blows up inside the horizon",
+                "Then the cost has no minimum: V(0, x0) is -inf, or no control attains it.",
+                "a shorter `horizon`, or a cost that is convex in (x, u)",
+            )
+        return P
+
+    return solve
 
 
 def _by_exponentials(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarray | None:
@@ -192,19 +196,19 @@ def _by_exponentials(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarr
     Q = q.Q - q.N @ np.linalg.solve(q.R, q.N.T)
     H = np.block([[-F, q.B @ np.linalg.solve(q.R, q.B.T)], [Q, F.T]])
     h = times[1] - times[0]
-    if h * float(np.abs(H).max()) > 1e6:
-        return None
-    x, w = np.polynomial.legendre.leggauss(PANEL)
-    r, w = h * (x + 1) / 2, h * w / 2
     # a long interval is cut, so that no exponential grows past what float64 can hold beside 1
     cuts = max(1, math.ceil(h * float(np.linalg.norm(H, 2)) / 4))
-    steps = [expm(H * t) for t in (*(r if cuts == 1 else r / cuts), h / cuts)]
+    if cuts * len(times) > 10**6:
+        return None
+    h = h / cuts
+    x, w = np.polynomial.legendre.leggauss(PANEL)
     noisy = bool(q.noise.any())
+    steps = [expm(H * t) for t in (*(h * (x + 1) / 2 if noisy else ()), h)]
     P, constant, table = np.array(G), 0.0, [np.array(G)]
     for _ in times[1:]:
         for _ in range(cuts):
             moved = []
-            for E in steps if noisy else steps[-1:]:
+            for E in steps:
                 X, Y = E[:n, :n] + E[:n, n:] @ P, E[n:, :n] + E[n:, n:] @ P
                 # X starts as the identity; where its determinant changes sign P has passed infinity
                 if not np.linalg.slogdet(X)[0] > 0:
@@ -212,8 +216,7 @@ def _by_exponentials(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarr
                 new = np.linalg.solve(X.T, Y.T)
                 moved.append((new + new.T) / 2)
             if noisy:
-                traces = [float(np.sum(q.noise * p)) for p in moved[:-1]]
-                constant += float(np.dot(w, traces)) / cuts
+                constant += h / 2 * float(w @ [np.sum(q.noise * p) for p in moved[:-1]])
             P = moved[-1]
         full = P.copy()
         full[-1, -1] += constant
@@ -221,20 +224,19 @@ def _by_exponentials(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarr
     return np.asarray(table[::-1])
 
 
-def _by_integration(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarray | None:
-    """Time-varying coefficients: Dormand-Prince 8(5,3) backward in time."""
-    n, horizon = len(G), times[-1]
+def _integrated(at: Callable, G: np.ndarray, horizon: float, rtol: float) -> Callable | None:
+    """Time-varying coefficients: Dormand-Prince 8(5,3) backward in time, dense."""
+    n = len(G)
 
     def field(s, p):
-        q, _ = at(horizon - s)
-        return -q.slope(p.reshape(n, n)).ravel()
+        return -at(horizon - s)[0].slope(p.reshape(n, n)).ravel()
 
-    found = integrate.solve_ivp(
-        field, (0.0, horizon), G.ravel(), "DOP853", dense_output=True, rtol=1e-12, atol=1e-13
-    )
+    options = {"dense_output": True, "rtol": rtol, "atol": rtol / 10}
+    with np.errstate(all="ignore"):
+        found = integrate.solve_ivp(field, (0.0, horizon), G.ravel(), "DOP853", **options)
     if not found.success:
         return None
-    return found.sol(horizon - times).T.reshape(-1, n, n)
+    return lambda times: found.sol(horizon - times).T.reshape(-1, n, n)
 
 
 class Riccati(DirectMethod):

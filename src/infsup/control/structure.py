@@ -165,6 +165,8 @@ def _detect(problem: Any) -> Structure:
     at_zero = None
     if facts["affine drift"].holds and facts["quadratic running"].holds:
         at_zero = coefficients(problem, 0.0, facts["quadratic terminal"].holds)
+        if _derivatives_lie(problem, at_zero, facts):
+            at_zero = None
     facts["convex control"] = _convex_control(problem, at_zero)
     spread = _isotropic(problem, sigma, facts)
     lam = _matched(facts, at_zero, spread, problem.controls)
@@ -194,7 +196,9 @@ def coefficients(problem: Any, t: float, quadratic_terminal: bool) -> Coefficien
     # the functions alone: their numbers are arrays, so another value compiles nothing
     functions = (problem.drift, problem.running, terminal, _diffusion(problem))
     found = _expand(functions, jnp.asarray(float(t)), problem.x0.size, problem.controls)
-    return Coefficients(*(None if a is None else np.asarray(a, np.float64) for a in found))
+    A, B, e, W, noise = (np.asarray(a, np.float64) for a in (*found[:4], found[5]))
+    G = None if found[4] is None else np.asarray(found[4], np.float64)
+    return Coefficients(A, B, e, W, G, noise)
 
 
 @eqx.filter_jit
@@ -220,6 +224,34 @@ def _quadratic_form(f: Callable, n: int) -> Any:
     slope, hess = jax.grad(f)(z), jax.hessian(f)(z)
     w = jnp.zeros((n + 1, n + 1)).at[:n, :n].set(hess / 2).at[n, n].set(f(z))
     return w.at[:n, n].set(slope / 2).at[n, :n].set(slope / 2)
+
+
+def _derivatives_lie(problem: Any, c: Coefficients, facts: dict[str, Fact]) -> bool:
+    """Whether a custom derivative rule contradicts the values; then the facts are withdrawn.
+
+    Values and the polynomial of the derivatives are polynomials of degree at most 2; two that
+    differ agree at a random point with probability 0.
+    """
+    d, m = problem.x0.size, problem.controls
+    rng = np.random.default_rng(0)
+    x, u = rng.normal(size=d), rng.normal(size=m)
+    z, y, t = np.concatenate([x, u, [1.0]]), np.append(x, 1.0), jnp.zeros(())
+    at, v = jnp.asarray(x), jnp.asarray(u)
+    said = [
+        ("affine drift", "drift", problem.drift(t, at, v), c.A @ x + c.B @ u + c.e),
+        ("quadratic running", "running", problem.running(t, at, v), z @ c.W @ z),
+    ]
+    if c.G is not None:
+        said.append(("quadratic terminal", "terminal", problem.terminal(at), y @ c.G @ y))
+    lies = False
+    for fact, name, value, derived in said:
+        value = np.asarray(value, np.float64)
+        size = np.abs(value).max() + np.abs(derived).max()
+        if not np.abs(value - derived).max() <= 1e-9 * size:
+            witness = f"`problem.{name}`: a custom derivative rule contradicts its values"
+            facts[fact] = Fact(facts[fact].text, False, witness)
+            lies = True
+    return lies
 
 
 def _polynomial(

@@ -41,7 +41,7 @@ class NormLaw:
         """E R^2 = |m|^2 + v d."""
         return self.shift**2 + self.variance * self.dim
 
-    def nodes(self, count: int, spread: float = 10.0) -> Float[np.ndarray, " k"]:
+    def nodes(self, count: int, spread: float = 8.5) -> Float[np.ndarray, " k"]:
         """0 and `count` equidistant radii that hold all but exp(-spread^2/2) of the mass.
 
         R is sqrt(v)-Lipschitz in Z, so it leaves its mean by t sqrt(v) with probability at most
@@ -172,7 +172,8 @@ def gauss_rule(
         spread: half-width of the range, in sqrt(v).
     """
     x, w = np.polynomial.legendre.leggauss(order)
-    ends = np.linspace(*law.nodes(2, spread)[-2:], panels + 1)
+    low, high = law.nodes(2, spread)[-2:]
+    ends = np.linspace(low, high, panels + 1)
     half = np.diff(ends) / 2
     r = (half[:, None] * x + (ends[:-1] + half)[:, None]).ravel()
     k, log_p = law.mixture()

@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 
 from infsup.control.bounds.quadrature_enclosure import QUANTITY
-from infsup.control.bounds.rogers_dual import not_finite
+from infsup.control.bounds.rogers_dual import held_upper, not_finite
 from infsup.control.problem import ControlProblem
 from infsup.control.simulate import Paths, check_sizes, simulate
 from infsup.control.structure import MATCHED, structure_of
@@ -39,8 +39,8 @@ class GirsanovSandwich(Bound):
 
     The lower end needs E exp(-lam Y) from above, which a sample shows only if weights are even: it
     is **refused** when the effective sample size falls below `min_ess` of the paths or one path
-    holds more than `max_weight`. A guard selects lucky runs; what is promised is that a miss that is
-    not refused has probability at most delta, over all runs. delta is halved between the ends.
+    holds more than `max_weight`. A guard selects lucky runs; what is promised is that a miss that
+    is not refused has probability at most delta, over all runs. delta is halved between the ends.
 
     Args:
         paths: n >= 2.
@@ -70,7 +70,7 @@ class GirsanovSandwich(Bound):
 
     def certify(self, problem, outcome: Outcome, key, delta: float) -> Certificate:
         s = structure_of(problem)
-        of = f"{problem.name}; the upper end is the cost of this control held on {self.steps} steps"
+        of = held_upper(problem, self.steps)
         fields: dict[str, Any] = {"sense": "min", "source": SOURCE}
         fields["hypotheses"] = (*s.hypotheses(*MATCHED), _bounded_below(s))
         name = name_of(type(self))
@@ -81,11 +81,11 @@ class GirsanovSandwich(Bound):
             fields["range"] = (float(s.normal.radial.floor), np.inf)
         p = simulate(problem, s, outcome.answer, 0.0, self.steps, self.paths, key)
         logs = weights_of(p, s.lam)
-        fault = not_finite(p.cost) or not_finite(logs)
+        fault, weight = not_finite(p.cost) or not_finite(logs), None
         if not fault:
             weight = log_mean_exp(logs, delta / 2, min_ess=self.min_ess, max_weight=self.max_weight)
             fault = weight.refused
-        if fault:
+        if weight is None or fault:
             fields |= {"verdict": "refused", "reason": f"importance weights: {fault}"}
             return Certificate(QUANTITY, of, -np.inf, np.inf, "asymptotic", name, **fields)
         above = student_t(p.cost + p.girsanov, delta)

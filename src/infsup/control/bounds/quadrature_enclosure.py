@@ -84,7 +84,7 @@ class QuadratureEnclosure(Bound):
         )
 
 
-def normal_proof(n: matched.Normal) -> dict[str, float]:
+def normal_proof(n: matched.Normal) -> dict[str, Any]:
     """The normal form as numbers."""
     return {"dim": n.dim, "lam": n.lam, "horizon": n.horizon, "shift": n.shift}
 

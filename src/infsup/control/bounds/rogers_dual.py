@@ -35,8 +35,8 @@ class RogersDual(Bound):
     """Simulated cost of any control law above V, quadratic pathwise dual below, by Monte Carlo.
 
     Upper: the law held on `steps` equal steps is admissible and its transitions are exact, so its
-    cost bounds V; the martingale of the penalty is its control variate. Lower: one inner minimum for
-    each path, a valid lower bound of it. delta is halved between the ends; the intervals are
+    cost bounds V; the martingale of the penalty is its control variate. Lower: one inner minimum a
+    path, bounded from below. delta is halved between the ends; the intervals are
     Student's, so the kind is `asymptotic`. Where a quadratic penalty is far from the terminal cost
     on the scale of the noise (HJB-LQ at lam >= 10), `GirsanovSandwich` is tighter.
 
@@ -56,7 +56,7 @@ class RogersDual(Bound):
         check_sizes(self)
 
     def certify(self, problem, outcome: Outcome, key, delta: float) -> Certificate:
-        of = f"{problem.name}; the upper end is the cost of this control held on {self.steps} steps"
+        of = held_upper(problem, self.steps)
         fields: dict[str, Any] = {
             "sense": "min",
             "source": SOURCE,
@@ -114,6 +114,11 @@ def sample(
     p = simulate(problem, s, outcome.answer, matched.stiffness(n, c), steps, paths, key)
     below = matched.start_value(n, c) + matched.inner_minima(n, c, p.radius)
     return Sampled(p.cost + p.penalty, below, c)
+
+
+def held_upper(problem: Any, steps: int) -> str:
+    """Of what the bracket speaks."""
+    return f"{problem.name}; the upper end is the cost of this control held on {steps} steps"
 
 
 def not_finite(values: np.ndarray) -> str:
