@@ -147,7 +147,8 @@ def test_the_users_own_module_as_start_and_as_recipe():
     s = isp.solve(problem, isp.optimization.AdamW(mine, rate=0.03, steps=300), progress=False)
     assert isinstance(s.answer, Mine)
     assert s.certificate.upper < 0.25
+    assert s.answer.w.dtype == jnp.float32
     for model in (mine, Mine, lambda key: Mine(key)):
-        found = isp.run(problem, isp.optimization.AdamW(model, rate=0.03), 0, steps=3).answer
-        assert isinstance(found, Mine)
-        assert found.w.dtype == jnp.float32
+        method = isp.optimization.AdamW(model)
+        method.suits(problem.fit)
+        assert isinstance(method.init(problem.fit, None, jax.random.key(0)).model, Mine)

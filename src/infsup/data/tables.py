@@ -287,12 +287,17 @@ def _arrays(path: Any) -> tuple[pathlib.Path, dict[str, np.ndarray]]:
     """All arrays of an npz file."""
     path = _existing(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not hasattr(stored, "files"):
+        with path.open("rb") as stream:
+            stored = np.load(stream, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
                 raise FileRejected(
-                    f"{path.name} holds one array without a name", remedy="an .npz file"
+                    f"{path.name} holds one array without a name",
+                    remedy="np.savez(path, x=numbers, y=numbers)",
                 )
-            return path, {k: stored[k] for k in stored.files}
+            with stored:
+                return path, {k: stored[k] for k in stored.files}
+    except FileRejected:
+        raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as e:
         if "allow_pickle" in str(e) or "pickled" in str(e) or "Object arrays" in str(e):
             raise FileRejected(

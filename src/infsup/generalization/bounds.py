@@ -375,9 +375,10 @@ def _losses(problem: Any, answer: Any, loss: str) -> np.ndarray:
             )
         if name == "logistic":
             return np.logaddexp(0.0, np.where(y == 1, -said, said))
-        top = said.max(-1, keepdims=True)
-        each = np.log(np.exp(said - top).sum(-1)) + top[:, 0]
-        return each - said[np.arange(len(y)), y]
+        with np.errstate(invalid="ignore"):  # infinite logits give NaN, which the caller refuses
+            top = said.max(-1, keepdims=True)
+            each = np.log(np.exp(said - top).sum(-1)) + top[:, 0]
+            return each - said[np.arange(len(y)), y]
     gap = (said - y.astype(np.float64)).reshape(len(y), -1)
     return (gap**2).sum(1) if name == "squared" else np.abs(gap).sum(1)
 

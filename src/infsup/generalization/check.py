@@ -9,7 +9,7 @@ import numpy as np
 from infsup.core.intervals import betting, clopper_pearson, paired_difference, student_t
 
 
-def HoldOut(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+def HoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From counts and delta; or from the losses of the rows, delta and the range."""
     delta = float(proof["delta"])
     if "rows" in proof:
@@ -36,14 +36,14 @@ def HeldOutRate(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return mean, mean
 
 
-def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the rows that the one and the other had wrong, in their order."""
     a, b = (np.asarray(proof[k]).astype(bool).astype(float) for k in "ab")
     found = paired_difference(a, b, float(proof["delta"]))
     return found.lower, found.upper
 
 
-def Betting(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+def Betting(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the values in their order, delta and the range."""
     lo, hi = map(float, proof["range"])
     values = np.asarray(proof["values"], np.float64)

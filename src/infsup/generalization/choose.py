@@ -27,7 +27,7 @@ def _(problem: EmpiricalRisk) -> Choice:
         else "data only: a small network by AdamW, judged by its loss on the rows held out"
     )
     model = MLP() if problem.model is None else None
-    return Choice(AdamW(model, batch=min(64, problem.count)), rows, why)
+    return Choice(AdamW(model=model, batch=min(64, problem.count)), rows, why)
 
 
 @choose.register

@@ -1,6 +1,6 @@
 """Empirical risk: find a function that is right on the rows to come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -54,7 +54,7 @@ class EmpiricalRisk(FiniteSum):
 
     def __init__(
         self,
-        data: DataSet | Split | tuple,
+        data: Any,
         *,
         loss: str | Callable | None = None,
         model: Any = None,
@@ -86,7 +86,7 @@ class EmpiricalRisk(FiniteSum):
 
     @property
     def asks(self):
-        x, y = self.data.fit["x"], self.data.fit["y"]
+        x, y = self._fitted["x"], self._fitted["y"]
         if self.loss_name == "cross_entropy":
             out = (self.classes,)
         elif self.loss_name == "logistic":
@@ -136,6 +136,16 @@ class EmpiricalRisk(FiniteSum):
         return self.classes is not None
 
     @property
+    def _fitted(self) -> Mapping[str, Any]:
+        if self.data.fit is None:
+            raise UsageError(
+                f"the rows of {self.data.name} are not here",
+                "A solution is stored without the rows of its data.",
+                "infsup.load(path, problem=the_problem)   or   save(path, copy_data=True)",
+            )
+        return self.data.fit
+
+    @property
     def fit(self):
         # the row numbers stay: the ledger of rows asks for them
         s = self.data
@@ -158,8 +168,8 @@ class EmpiricalRisk(FiniteSum):
 
     def trivial(self):
         """The most frequent label, or the mean target, of the rows to fit."""
-        y = np.asarray(self.data.fit["y"])
-        shape, d = self.asks.out.shape, self.data.fit["x"].shape[1:]
+        y = np.asarray(self._fitted["y"])
+        shape, d = self.asks.out.shape, self._fitted["x"].shape[1:]
         if not self.labelled:
             if y.shape[1:] != shape:
                 return {}
@@ -189,11 +199,11 @@ class EmpiricalRisk(FiniteSum):
 
     @property
     def count(self):
-        return self.data.fit["x"].shape[0]
+        return self._fitted["x"].shape[0]
 
     @property
     def inputs(self):
-        return self.data.fit["x"]
+        return self._fitted["x"]
 
     @property
     def recipe(self):
@@ -201,14 +211,14 @@ class EmpiricalRisk(FiniteSum):
 
     def batch(self, key, size):
         i = jax.random.randint(key, (size,), 0, self.count, jnp.int32)
-        return spread({k: self.data.fit[k][i] for k in ("x", "y")})
+        return spread({k: self._fitted[k][i] for k in ("x", "y")})
 
     def loss(self, answer, rows):
         each = jax.vmap(lambda x, y: losses.of(self.loss_name)(answer(x), y))
         return each(rows["x"], rows["y"]).mean() + self._penalty(answer)
 
     def objective(self, answer):
-        return self.loss(answer, self.data.fit)
+        return self.loss(answer, self._fitted)
 
     def _penalty(self, answer):
         if isinstance(self.ridge, (int, float)) and self.ridge == 0:
@@ -231,7 +241,7 @@ class EmpiricalRisk(FiniteSum):
         return losses.self_concordance(self.loss_name, self._longest()) if self._affine else None
 
     def _longest(self) -> float:
-        x = np.asarray(self.data.fit["x"], np.float64).reshape(self.count, -1)
+        x = np.asarray(self._fitted["x"], np.float64).reshape(self.count, -1)
         return float(np.sqrt((x * x).sum(1).max() + (1.0 if self.model.bias else 0.0)))
 
     def belongs(self, answer):
@@ -247,7 +257,7 @@ class EmpiricalRisk(FiniteSum):
         net = answer.inner if isinstance(answer, Flat) else answer
         w = [np.asarray(a, np.float64) for a in (net.weight, net.bias) if a is not None]
         size, longest = float(np.sqrt(sum((a * a).sum() for a in w))), self._longest()
-        y = np.asarray(self.data.fit["y"], np.float64)
+        y = np.asarray(self._fitted["y"], np.float64)
         target = float(np.abs(y).max()) if self.loss_name == "squared" else 1.0
         logit = longest * size + target
         ridge = float(self.ridge)

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import jax
 import numpy as np
+from jax.core import Tracer
 
 from infsup.core.errors import UsageError, nearest
 
 
 def number(what: str, name: str, value: Any, *, above: float | int, least: bool = False) -> None:
     """Raises unless `value` is a finite number > `above` (>= with `least`)."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     try:
         fits = np.ndim(value) == 0 and (value >= above if least else value > above)
@@ -24,7 +24,7 @@ def number(what: str, name: str, value: Any, *, above: float | int, least: bool 
 
 def whole(what: str, name: str, value: Any, *, least: int) -> None:
     """Raises unless `value` is a whole number >= `least`."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     integral = isinstance(value, (int, np.integer)) or (
         hasattr(value, "dtype") and np.ndim(value) == 0 and np.dtype(value.dtype).kind in "iu"

@@ -60,7 +60,9 @@ def gradient(problem: Smooth, model: Any, rows: Any = None) -> tuple[Any, Any, A
 
     def f(p):
         answer = eqx.combine(p, fixed)
-        return problem.objective(answer) if rows is None else problem.loss(answer, rows)
+        if rows is None or not isinstance(problem, FiniteSum):
+            return problem.objective(answer)
+        return problem.loss(answer, rows)
 
     return *jax.value_and_grad(f)(params), params, fixed
 

@@ -41,7 +41,8 @@ class Muon(IterativeMethod):
     root mean square, whatever its shape, as AdamW's do: one rate serves both.
 
     The metric "orthogonality" is max over matrices of |O O^T - I|_F / sqrt(rows) of the shorter
-    side, of the step that this iterate makes.
+    side, of the step that this iterate makes. It is not small where a gradient lacks full rank:
+    cross entropy of k classes gives the last layer at most rank k - 1.
 
     Args:
         model: a recipe, a module as the start, or `key -> module`; `MLP()` by default.
@@ -97,12 +98,12 @@ class Muon(IterativeMethod):
             memory = orthogonal.init(matrices), after.init(matrices)
             return Memory(memory, vectors.init(rest), jnp.zeros((), jnp.float32))
 
-        def update(g, memory, params):
-            (mg, vg), (mp, vp) = _cut(g), _cut(params)
-            o, first = orthogonal.update(mg, memory.matrices[0], mp)
+        def update(updates, state, params=None):
+            (mg, vg), (mp, vp) = _cut(updates), _cut(params)
+            o, first = orthogonal.update(mg, state.matrices[0], mp)
             scaled = jax.tree.map(lambda a: (0.2 * math.sqrt(max(_shape(a)))) * a, o)
-            u, second = after.update(scaled, memory.matrices[1], mp)
-            v, rest = vectors.update(vg, memory.rest, vp)
+            u, second = after.update(scaled, state.matrices[1], mp)
+            v, rest = vectors.update(vg, state.rest, vp)
             worst = jnp.zeros((), jnp.float32)
             for a in jax.tree.leaves(o):
                 worst = jnp.maximum(worst, residual(a).astype(jnp.float32))

@@ -1,7 +1,6 @@
 """Smooth objectives, sums over rows, and a user's own function."""
 
 import abc
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +13,7 @@ from infsup.core.certificate import Hypothesis
 from infsup.core.errors import UsageError
 from infsup.core.problem import Problem
 
-Number = float | int | np.number | jax.Array
+Number = float | int | jax.Array
 """A hyper-parameter: a Python number outside, a traced scalar inside a compiled step."""
 
 
@@ -100,14 +99,14 @@ class Minimize(Smooth):
         UsageError: a function that does not give one real number, or a constant outside its range.
     """
 
-    f: Callable
+    f: Any
     like: Any
     mu: Number | None
     R: Number | None
 
     def __init__(
         self,
-        f: Callable,
+        f: Any,
         like: Any,
         strong_convexity: Number | None = None,
         self_concordance: Number | None = None,
