@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infsup.core.errors import HypothesisError, InfsupError, UsageError
+from infsup.core.keys import key_from
 from infsup.core.precision import guard
 from infsup.core.registry import register
 
@@ -98,15 +99,16 @@ class Accepted(eqx.Module):
     def __call__(self, *args):
         if self.traced:
             return self.answer(*args)
+        kind = None
         if self.random:  # a callback takes no typed key
             *args, key = args
             args = (*args, jax.random.key_data(key))
             kind = jax.random.key_impl(key)
 
         def call(*host):
-            given = [np.array(a) for a in host]  # copies: the answer may write to them
+            given: list[Any] = [np.array(a) for a in host]  # copies: the answer may write to them
             if self.random:
-                given[-1] = jax.random.wrap_key_data(given[-1], impl=kind)
+                given[-1] = key_from(given[-1], kind)
             return np.asarray(self.answer(*given), self.out.dtype).reshape(self.out.shape)
 
         return jax.pure_callback(call, self.out, *args, vmap_method="sequential")

@@ -72,11 +72,11 @@ def _float_end(x: Any) -> Any:
     """A Python float, a Fraction or a float64 array, without rounding, whatever number came in."""
     if isinstance(x, Fraction):
         return x
-    a = np.asarray(x) if not isinstance(x, int) else x
-    if isinstance(a, np.ndarray) and a.ndim == 0 and a.dtype.kind in "iu":
-        a = int(a)
-    if isinstance(a, int) and not isinstance(x, bool):
-        return Fraction(a) if abs(a) > 2**53 else float(a)
+    if isinstance(x, int) and not isinstance(x, bool):
+        return Fraction(x) if abs(x) > 2**53 else float(x)
+    a = np.asarray(x)
+    if a.ndim == 0 and a.dtype.kind in "iu":
+        return _float_end(int(a))
     if isinstance(x, bool) or (a.dtype.kind not in "fiu" and a.dtype.name != "bfloat16"):
         raise UsageError(f"an end of a bracket is {type(x).__name__}, not a real number")
     if a.size == 0:

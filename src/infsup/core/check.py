@@ -311,7 +311,7 @@ def _replay(path: Any, problem: Any, like: Any) -> list[Finding]:
         key = branch(solution.key, "certify", 0, number)
         if solution.stopped_by == "reached":
             # looks happen after every, 2 every, 4 every, ... steps of the last stage
-            every = int(stages(solution.method)[-1].every)
+            every = int(getattr(stages(solution.method)[-1], "every", 1))
             look = max(solution.stages[-1].steps // max(every, 1), 1).bit_length()
             delta = spent.get(f"look {look}", granted / 2 ** (look + 1))
             key = branch(solution.key, "certify", look)

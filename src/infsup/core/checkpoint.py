@@ -14,7 +14,7 @@ import numpy as np
 
 from infsup.core.driver import Loop, drain, stage_key
 from infsup.core.errors import FileRejected, UsageError
-from infsup.core.keys import branch, is_key
+from infsup.core.keys import branch, is_key, key_from
 from infsup.core.ledger import DeltaLedger
 from infsup.core.method import DirectMethod, Outcome
 from infsup.core.precision import enabled
@@ -208,7 +208,7 @@ def _unflatten(prefix: str, like: Any, arrays: dict[str, np.ndarray]) -> Any:
                 "is expected"
             )
         if is_key(x):
-            new.append(jax.random.wrap_key_data(jnp.array(a), impl=jax.random.key_impl(x)))
+            new.append(key_from(a, jax.random.key_impl(x)))
         elif isinstance(x, (bool, int, float)):
             new.append(type(x)(a[()]))
         else:

@@ -18,9 +18,9 @@ class Compilations:
 compilations = Compilations()
 
 
-def _listen(event: str, duration: float, **_: str | int) -> None:
+def _listen(event: str, duration_secs: float, **_: str | int) -> None:
     if event.startswith(_PREFIX):
-        compilations.seconds += duration
+        compilations.seconds += duration_secs
         if event == _PREFIX + "backend_compile_duration":
             compilations.count += 1
 

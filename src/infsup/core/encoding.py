@@ -376,14 +376,14 @@ def _read_key(doc: dict, arrays: Mapping, live: bool) -> Any:
     a = _array_of(doc, "key", arrays)
     if not live:
         return a
-    import jax
+    from infsup.core.keys import key_from
 
     impl = doc.get("impl")
     if impl not in ("fry", "threefry2x32", "rbg", "unsafe_rbg"):
         raise FileRejected("solution.json: unknown kind of random key")
     impl = "threefry2x32" if impl == "fry" else impl
     try:
-        return jax.random.wrap_key_data(np.asarray(a), impl=impl)
+        return key_from(a, impl)
     except Exception:  # what JAX raises here is not promised
         raise FileRejected("solution.json: a random key has the wrong shape") from None
 

@@ -18,6 +18,7 @@ from infsup.core.certificate import Certificate
 from infsup.core.checkpoint import surroundings
 from infsup.core.encoding import SCHEMA, Opaque, check_header, decode, encode, is_key, leaf_as_array
 from infsup.core.errors import FileRejected, UsageError
+from infsup.core.keys import key_from
 from infsup.core.ledger import DeltaLedger
 from infsup.core.method import Method
 from infsup.core.precision import enabled
@@ -256,7 +257,7 @@ def type_of(value: np.ndarray, like: Any) -> Any:
     if isinstance(like, (bool, int, float)):
         return type(like)(value[()])
     if is_key(like):
-        return jax.random.wrap_key_data(np.array(value), impl=jax.random.key_impl(like))
+        return key_from(value, jax.random.key_impl(like))
     if isinstance(like, (np.ndarray, np.generic)) or (value.dtype.itemsize == 8 and not enabled()):
         return np.array(value)  # JAX would cut it to 32 bits
     return jax.numpy.asarray(value)

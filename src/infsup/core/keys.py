@@ -1,9 +1,10 @@
 """Random keys: one door, four roles, one branch for each step."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key
 
 from infsup.core.errors import UsageError
@@ -11,9 +12,14 @@ from infsup.core.errors import UsageError
 ROLES = ("init", "step", "finish", "certify", "stage")
 
 
-def is_key(x: Any) -> bool:
+def is_key(x: Any) -> TypeGuard[jax.Array]:
     """Whether `x` is a typed key, or an array of them."""
-    return isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return isinstance(x, jax.Array) and bool(jnp.issubdtype(x.dtype, jax.dtypes.prng_key))
+
+
+def key_from(data: Any, impl: Any) -> Key[Array, "..."]:
+    """The typed key of its raw numbers (uint32), as they stand in a file or a host callback."""
+    return jax.random.wrap_key_data(jnp.asarray(np.asarray(data)), impl=impl)
 
 
 def open_key(key: Any) -> Key[Array, ""]:
@@ -26,10 +32,6 @@ def open_key(key: Any) -> Key[Array, ""]:
     Raises:
         UsageError: anything else, with what to type instead.
     """
-    if isinstance(key, int) and not isinstance(key, bool):
-        if not 0 <= key < 2**32:
-            raise UsageError(f"`key` is {key}", "An integer key lies in [0, 2^32).", "key=0")
-        return jax.random.key(key, impl="threefry2x32")
     if is_key(key):
         if key.shape != ():
             raise UsageError(
@@ -37,6 +39,10 @@ def open_key(key: Any) -> Key[Array, ""]:
                 remedy="one of them, or eqx.filter_vmap over infsup.run",
             )
         return key
+    if isinstance(key, int) and not isinstance(key, bool):
+        if not 0 <= key < 2**32:
+            raise UsageError(f"`key` is {key}", "An integer key lies in [0, 2^32).", "key=0")
+        return jax.random.key(key, impl="threefry2x32")
     raise UsageError(
         f"`key` is {type(key).__name__}, not a key", remedy="key=0   or   key=jax.random.key(0)"
     )

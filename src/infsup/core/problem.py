@@ -15,6 +15,7 @@ import numpy as np
 
 from infsup.core.certificate import Hypothesis
 from infsup.core.errors import UsageError
+from infsup.core.keys import is_key
 from infsup.core.registry import remember
 from infsup.core.split import SeenRows
 
@@ -104,7 +105,7 @@ class _Print:
     def feed(self, x: Any) -> None:
         if x is None or isinstance(x, (bool, int, float, complex, str, bytes)):
             self.put(type(x).__name__, x.hex() if isinstance(x, float) else repr(x))
-        elif isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        elif is_key(x):
             self.put("key", jax.random.key_impl(x))
             self.feed(np.asarray(jax.random.key_data(x)))
         elif isinstance(x, (jax.Array, np.ndarray, np.generic)):

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from infsup.core.errors import UsageError
 from infsup.core.keys import open_key
@@ -99,7 +100,7 @@ class DataSet(eqx.Module):
         if 0 in lengths.values():
             raise UsageError(f"{self.name} has no rows")
         for k, a in self.columns.items():
-            if isinstance(a, jax.core.Tracer):
+            if isinstance(a, Tracer):
                 continue
             a = np.asarray(a)
             if a.dtype.kind not in "fiub":

@@ -68,14 +68,14 @@ def solve(
     """
     _a_problem(problem)
     begun = time.monotonic()
-    method, bounds, why = _chosen(problem, method, bounds)
+    how, judges, why = _chosen(problem, method, bounds)
     key, ledger = open_key(key), DeltaLedger(check_delta(delta))
-    methods = stages(method)
+    methods = stages(how)
     parts(stop)
     for m in methods:
         _fits(m, problem, "method")
         m.suits(problem.fit)
-    for b in bounds:
+    for b in judges:
         _fits(b, problem, "bound")
     for c in callbacks:
         if not callable(c):
@@ -83,10 +83,10 @@ def solve(
     given = problem.fit
     outcome = as_outcome(start)
     seen = _seen(start, problem)
-    _visible(delta / (2**33 if pick(stop, Reach) else len(bounds)))
-    if seen is not None and any(b.unseen for b in bounds):
+    _visible(delta / (2**33 if pick(stop, Reach) else len(judges)))
+    if seen is not None and any(b.unseen for b in judges):
         _unseen(problem, seen)
-    print_ = fingerprint((given, method, key, outcome))
+    print_ = fingerprint((given, how, key, outcome))
     resumed = Resume(resume, print_) if resume is not None else None
     at = checkpoint if checkpoint is not None else resume
     at = at if at is None or isinstance(at, Checkpoint) else Checkpoint(at)
@@ -118,7 +118,7 @@ def solve(
                 nonlocal ledger
                 bar.phase("certifying")
                 d = delta / 2 ** (count + 2)
-                c = bracket(bounds[0], problem, found, seen, branch(key, "certify", count + 1), d)
+                c = bracket(judges[0], problem, found, seen, branch(key, "certify", count + 1), d)
                 if c.level < 1.0:
                     ledger = ledger.spend(d, f"look {count + 1}")
                 bar.phase("running")
@@ -164,30 +164,30 @@ def solve(
         assert outcome is not None
         t = time.monotonic()
         if ran is not None and ran.certificate is not None:
-            certificates, bounds = (ran.certificate,), bounds[:1]
+            certificates, judges = (ran.certificate,), judges[:1]
         try:
             with flag.breakable():
                 bar.phase("certifying")
                 if not certificates:
-                    share = ledger.share(len(bounds))
-                    for number, b in enumerate(bounds):
+                    share = ledger.share(len(judges))
+                    for number, b in enumerate(judges):
                         k = branch(key, "certify", 0, number)
                         c = bracket(b, problem, outcome, seen, k, share)
                         if c.level < 1.0:
                             ledger = ledger.spend(share, name_of(type(b)))
                         certificates += (c,)
-                comparators = _comparators(problem, bounds[0], outcome, key, delta)
+                comparators = _comparators(problem, judges[0], outcome, key, delta)
         except KeyboardInterrupt:
             if not certificates:
-                certificates = (_uncertified(problem, bounds[0]),)
+                certificates = (_uncertified(problem, judges[0]),)
         certify_seconds = time.monotonic() - t
 
     return Solution(
         problem=problem,
-        method=method,
+        method=how,
         answer=outcome.answer,
         certificates=certificates,
-        bounds=tuple(bounds),
+        bounds=judges,
         comparators=comparators,
         evidence=outcome.evidence,
         stages=tuple(done),
@@ -227,17 +227,16 @@ def certify(
     """
     _a_problem(problem)
     _visible(check_delta(delta))
-    if bound is None:
-        bound = choose(problem).bounds[0]
-    elif isinstance(bound, str):
-        bound = named("BOUNDS", bound)()
-    _fits(bound, problem, "bound")
+    judge: Any = choose(problem).bounds[0] if bound is None else bound
+    if isinstance(judge, str):
+        judge = named("BOUNDS", judge)()
+    _fits(judge, problem, "bound")
     outcome = as_outcome(answer)
     if outcome is None:
         raise UsageError("`answer` is None", f"This problem asks for {problem.asks}.")
     outcome = Outcome(outcome.answer, {**outcome.evidence, **(evidence or {})})
     seen = answer.seen if isinstance(answer, Solution) else None
-    return bracket(bound, problem, outcome, seen, branch(open_key(key), "certify", 0), delta)
+    return bracket(judge, problem, outcome, seen, branch(open_key(key), "certify", 0), delta)
 
 
 def bracket(

@@ -300,8 +300,8 @@ def _gain_of(answer: Any, d: int) -> Any:
         zero = np.zeros((inner.controls, d + 1))
         return lambda t: zero
     if isinstance(inner, AffineFeedback):
-        parts = (np.asarray(a) for a in (inner.times, inner.gains, inner.slopes))
-        return CubicHermiteSpline(*parts)
+        times, gains, slopes = (np.asarray(a) for a in (inner.times, inner.gains, inner.slopes))
+        return CubicHermiteSpline(times, gains, slopes)
     compiled = _affine_parts(inner, d)
     return lambda t: -np.asarray(compiled(jnp.asarray(float(t))), np.float64)
 
