@@ -145,16 +145,15 @@ def _table(taken: Tour, total: float) -> None:
 
     begin()
     _heading("What is known now")
-    names = max((len(name) for name, _, _ in taken.rows), default=0)
-    if screen.width >= 76:
-        for name, c, took in taken.rows:
-            ends = ends_in_words(c)
-            screen.say(f"{name:{names}}  {ends:26}  {c.kind:11}  {c.verdict:11} {took:4.0f} s")
-    else:
-        for name, c, took in taken.rows:
-            screen.say(name)
-            screen.say(f"  {ends_in_words(c)}")
-            screen.say(f"  {c.kind}, {c.verdict}, {took:.0f} s")
+    rows = [(n, ends_in_words(c), c.kind, c.verdict, f"{took:.0f} s") for n, c, took in taken.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        if sum(widths) + 2 * len(widths) <= screen.width:
+            screen.say("  ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)).rstrip())
+        else:
+            screen.say(row[0])
+            screen.say(f"  {row[1]}")
+            screen.say(f"  {', '.join(row[2:])}")
     screen.say()
     for failure in taken.failed:
         screen.say(f"✗ failed  {failure}", "refuted")

@@ -157,7 +157,8 @@ def in_one_line(c: Certificate) -> str:
     """Verdict first, then quantity and ends."""
     signs = ASCII_SIGNS if screen.ascii else SIGNS
     what = clean(f"{c.quantity} of {c.of}")
-    return f"{signs[c.verdict]} {c.verdict}  {what}: {ends_in_words(c)}, {_kind(c)}"
+    worth = _kind(c) if c.holds() else clean(c.reason) or _kind(c)
+    return f"{signs[c.verdict]} {c.verdict}  {what}: {ends_in_words(c)}, {worth}"
 
 
 def put(label: str, text: str, verdict: str = "") -> None:

@@ -102,6 +102,11 @@ def complete_method(incomplete: str) -> list[str]:
     return [n for n in public("METHODS") if n.lower().startswith(incomplete.lower())]
 
 
+def complete_bound(incomplete: str) -> list[str]:
+    """Bound names for the shell's completion."""
+    return [n for n in public("BOUNDS") if n.lower().startswith(incomplete.lower())]
+
+
 def complete_kind(incomplete: str) -> list[str]:
     """Kinds of names for the shell's completion."""
     return [k for k in KINDS if k.startswith(incomplete)]

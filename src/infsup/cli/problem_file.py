@@ -290,6 +290,23 @@ def the_method(asked: Asked, name: str | None, steps: int | None) -> tuple[Any, 
         raise ShellError(f"`{cls.__name__}`: {str(e).splitlines()[0]}", code=USAGE) from e
 
 
+def the_bound(asked: Asked, name: str) -> Any:
+    """A bound by its name: the file's own, or infsup's."""
+    from infsup.core.registry import named, public
+
+    local = getattr(asked.module, name, None)
+    if local is None and name not in public("BOUNDS"):
+        close = nearest(name, public("BOUNDS"))
+        remedy = f"--bound {close}" if close in public("BOUNDS") else "infsup list bounds"
+        raise ShellError(f"there is no bound `{name}`", remedy=remedy)
+    bound = local if local is not None else named("BOUNDS", name)
+    try:
+        return bound() if inspect.isclass(bound) else bound
+    except TypeError as e:
+        why = "The shell makes a bound with its defaults only."
+        raise ShellError(f"`{name}` of --bound: {str(e).splitlines()[0]}", why) from e
+
+
 def _parameters(asked: Asked) -> list[str]:
     if asked.module is not None:
         return list(asked.params)

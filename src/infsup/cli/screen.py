@@ -133,7 +133,7 @@ class Screen:
 def ascii_only(file: Any) -> bool:
     """Whether a stream cannot show the signs of the brackets."""
     try:
-        "├━●▸✓∞".encode(file.encoding or "ascii")
+        "├━●▸✓∞".encode(file.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return True
     return False

@@ -15,7 +15,7 @@ from infsup.cli.exits import (
     ShellError,
     in_words,
 )
-from infsup.cli.listing import complete_method, complete_problem
+from infsup.cli.listing import complete_bound, complete_method, complete_problem
 from infsup.cli.screen import screen
 from infsup.core.errors import InfsupError
 
@@ -39,6 +39,14 @@ def solve(
         list[str] | None,
         typer.Option(
             "-s", metavar="NAME=VALUE", help="A parameter of the problem or the method; repeatable."
+        ),
+    ] = None,
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="How to know its worth, the headline first; repeatable. Default: chosen.",
+            autocompletion=complete_bound,
         ),
     ] = None,
     key: Annotated[int, typer.Option(min=0, help="The same key gives the same answer.")] = 0,
@@ -78,7 +86,7 @@ def solve(
     infsup solve digits AdamW --steps 500
     infsup solve my_problem.py --gap 0.01
     """
-    from infsup.cli.problem_file import open_problem, settings, the_method, use_64_bit
+    from infsup.cli.problem_file import open_problem, settings, the_bound, the_method, use_64_bit
 
     if not 0.0 < level < 1.0:
         raise ShellError(f"`--level {level:g}` is no probability in (0, 1)", remedy="--level .99")
@@ -89,6 +97,7 @@ def solve(
     given = settings(setting or [])
     asked = open_problem(problem, given)
     how, why = the_method(asked, method, steps)
+    bounds = [the_bound(asked, name) for name in bound] if bound else asked.bounds
     folder = None if no_save else pathlib.Path(out or f"runs/{_name(asked)}-{key}")
     if folder is not None:
         _room_for(folder)
@@ -105,7 +114,7 @@ def solve(
     solution = find(
         asked.problem,
         how,
-        bounds=asked.bounds,
+        bounds=bounds,
         stop=stop,
         key=key,
         # 1 - .99 is not .01
@@ -127,7 +136,7 @@ def solve(
     code = _code(solution, gap)
     if unsaved is None:
         screen.emit(_document(asked, solution, folder, code))
-    _print(solution, folder, gap, named=method is not None, again=_again(problem, method))
+    _print(solution, folder, gap, named=method is not None, asked=problem)
     if unsaved is not None:
         words = in_words(unsaved)
         raise ShellError(words.what, words.why, words.remedy, UNREADABLE) from unsaved
@@ -177,10 +186,6 @@ def _code(solution: Any, gap: float | None) -> int:
     if c.verdict in ("refused", "inapplicable") or wide or by in ("not finite", "error"):
         return UNCERTIFIED
     return DONE
-
-
-def _again(problem: str, method: str | None) -> str:
-    return f"infsup solve {problem}" + (f" {method}" if method else "")
 
 
 def _document(asked: Any, solution: Any, folder: pathlib.Path | None, code: int) -> dict[str, Any]:
@@ -239,7 +244,7 @@ def _key(key: Any) -> list[int]:
 
 
 def _print(
-    solution: Any, folder: pathlib.Path | None, gap: float | None, *, named: bool, again: str
+    solution: Any, folder: pathlib.Path | None, gap: float | None, *, named: bool, asked: str
 ) -> None:
     from infsup.cli.documents import also, put, seconds, show
 
@@ -269,9 +274,9 @@ def _print(
         put("resumed", solution.resumed)
     if folder is not None:
         put("saved", str(folder))
-        put("next", f"infsup check {folder}")
+        put("next", f"infsup check {folder}" if c.holds() else f"infsup list --for {asked}")
     else:
-        put("next", f"{again}   (saves it)")
+        put("next", "the same without --no-save" if c.holds() else f"infsup list --for {asked}")
 
 
 def _stopped(solution: Any) -> str:
