@@ -25,6 +25,8 @@ from infsup.core.bracket import (
     svg,
     text,
 )
+from infsup.core.bracket.numbers import ends_of, exact
+from infsup.core.bracket.strokes import px
 from infsup.core.certificate import KINDS, VERDICTS, Certificate, Hypothesis
 
 HOSTILE = (
@@ -36,6 +38,24 @@ HOSTILE = (
     "a\x00b\x1b[31mred\n\tline\u202eright\ud800\uffff",
     "",
 )
+
+
+def holds_for(*strategies, quick=30, long=1000, examples=()):
+    """The property for a few drawn values and, as a slow test of its own, for many."""
+
+    def decorate(body):
+        def test(count):
+            checked = given(*strategies)(body)
+            for values in examples:
+                checked = example(values)(checked)
+            return settings(max_examples=count)(checked)
+
+        at_length = test(long)
+        at_length.__name__ = f"{body.__name__}_at_length"
+        globals()[at_length.__name__] = pytest.mark.slow(at_length)
+        return test(quick)
+
+    return decorate
 
 
 def make(lower, upper, kind="proved", **fields) -> Certificate:
@@ -97,13 +117,17 @@ def as_float(x: Fraction) -> float:
 # ------------------------------------------------------------------------------ numbers and words
 
 
-@given(ends())
-@example((5e-324, 1e-323))
-@example((0.0, 5e-324))
-@example((-1.7976931348623157e308, 1.7976931348623157e308))
-@example((0.07, 0.07))
-@example((-1e-300, -1e300)[::-1])
-@example((-1.0, 1e-300))
+@holds_for(
+    ends(),
+    examples=[
+        (5e-324, 1e-323),
+        (0.0, 5e-324),
+        (-1.7976931348623157e308, 1.7976931348623157e308),
+        (0.07, 0.07),
+        (-1e-300, -1e300)[::-1],
+        (-1.0, 1e-300),
+    ],
+)
 def test_printed_ends_read_back_as_a_wider_bracket(pair):
     lo, hi = pair
     low, high = printed(ends_in_words(make(lo, hi)))
@@ -113,7 +137,7 @@ def test_printed_ends_read_back_as_a_wider_bracket(pair):
         assert as_float(value(low)) == lo
 
 
-@given(ends())
+@holds_for(ends())
 def test_the_printed_bracket_is_hardly_wider_than_the_true_one(pair):
     lo, hi = pair
     low, high = (value(x) for x in printed(ends_in_words(make(lo, hi))))
@@ -126,7 +150,7 @@ def test_the_printed_bracket_is_hardly_wider_than_the_true_one(pair):
         assert (high - low) - (b - a) <= (b - a) / 100
 
 
-@given(st.fractions(max_denominator=10**12), st.fractions(max_denominator=10**12))
+@holds_for(st.fractions(max_denominator=10**12), st.fractions(max_denominator=10**12))
 def test_fractions_are_contained_exactly(a, b):
     lo, hi = min(a, b), max(a, b)
     low, high = (value(x) for x in printed(ends_in_words(make(lo, hi))))
@@ -137,7 +161,7 @@ def test_fractions_are_contained_exactly(a, b):
         assert abs(low - lo) <= abs(lo) / 10**11
 
 
-@given(st.floats(0, 1), st.floats(0, 1))
+@holds_for(st.floats(0, 1), st.floats(0, 1))
 def test_rates_in_percent_are_contained(a, b):
     lo, hi = min(a, b), max(a, b)
     words = ends_in_words(make(lo, hi, range=(0.0, 1.0)))
@@ -146,7 +170,7 @@ def test_rates_in_percent_are_contained(a, b):
     assert hi <= float(high)
 
 
-@given(ends())
+@holds_for(ends())
 def test_no_nonzero_end_prints_as_zero(pair):
     lo, hi = pair
     low, high = (value(x) for x in printed(ends_in_words(make(lo, hi))))
@@ -203,7 +227,7 @@ def test_strength_names_the_kind_in_words():
     assert strength(make(0, 1, "estimate")) == "an estimate: no theorem covers it"
 
 
-@given(st.floats(1e-12, 1 - 1e-12))
+@holds_for(st.floats(1e-12, 1 - 1e-12))
 def test_a_level_is_never_overstated(level):
     said = strength(make(0, 1, "confidence", level=level)).partition(" %")[0]
     assert float(Fraction(said) / 100) <= level + 1e-14
@@ -338,8 +362,7 @@ names = st.text(max_size=60) | st.sampled_from(HOSTILE)
 numbers = st.floats(allow_nan=True) | st.none()
 
 
-@settings(max_examples=40)
-@given(
+@holds_for(
     ends(),
     st.sampled_from(KINDS),
     st.integers(40, 120),
@@ -348,6 +371,8 @@ numbers = st.floats(allow_nan=True) | st.none()
     names,
     names,
     st.booleans(),
+    quick=20,
+    long=400,
 )
 def test_no_line_is_wider_than_asked(pair, kind, width, truth, given_, of, quantity, ascii):
     c = Certificate(
@@ -378,8 +403,11 @@ def test_open_ends_and_infinities_are_drawn(width):
             ET.fromstring(svg(make(lo, hi), truth=truth, comparators={"x": -math.inf}))
 
 
-@settings(max_examples=30)
-@given(ends(), st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=6))
+@holds_for(
+    ends(),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=6),
+    quick=20,
+)
 def test_the_dot_is_monotone_and_on_its_side_of_the_posts(pair, truths):
     lo, hi = pair
     assume(lo < hi)
@@ -400,14 +428,13 @@ def test_the_dot_is_monotone_and_on_its_side_of_the_posts(pair, truths):
     assert inside == sorted(inside)
 
 
-@settings(max_examples=40)
-@given(ends(), st.floats(allow_nan=False, allow_infinity=False))
+@holds_for(ends(), st.floats(allow_nan=False, allow_infinity=False))
 def test_the_printed_truth_is_on_its_side_of_the_printed_ends(pair, t):
     lo, hi = pair
     assume(lo < hi)
     got = text(make(lo, hi), truth=t, ascii=True, width=200)
     said = value(re.search(r"exact (\S+)", got).group(1))
-    e = bracket._ends(lo, hi, False, bracket._exact(t))
+    e = ends_of(lo, hi, False, exact(t))
     low, high = value(e.low), value(e.high)
     if lo <= t <= hi:
         assert low <= said <= high
@@ -512,24 +539,39 @@ def test_hostile_names_stay_text(name):
     for x in root.iter():
         if x.tag.endswith("text"):
             size = 13.5 if x.get("class") == "nb" else 12.5
-            assert bracket._px(x.text or "", size) <= 361
+            assert px(x.text or "", size) <= 361
     check_markup(card(c, truth=0.12, comparators=given_))
     assert describe(c, comparators=given_, ascii=True).isascii()
 
 
-@given(ends(), st.sampled_from(KINDS), numbers, st.dictionaries(names, numbers, max_size=7))
-@settings(max_examples=25)
+@holds_for(
+    ends(),
+    st.sampled_from(KINDS),
+    numbers,
+    st.dictionaries(names, numbers, max_size=7),
+    quick=12,
+    long=400,
+)
 def test_drawings_are_well_formed(pair, kind, truth, given_):
     c = make(*pair, kind)
     check_markup(svg(c, truth=truth, comparators=given_))
     check_markup(card(c, truth=truth, comparators=given_))
 
 
-@settings(max_examples=25)
-@given(ends(), numbers, st.dictionaries(st.text("abc def", max_size=30), numbers, max_size=7))
-@pytest.mark.parametrize("pixels", [360, 1000])
-def test_labels_of_an_svg_do_not_collide(pixels, pair, truth, given_):
+@holds_for(
+    ends(),
+    numbers,
+    st.dictionaries(st.text("abc def", max_size=30), numbers, max_size=7),
+    quick=20,
+    long=400,
+)
+def test_labels_of_an_svg_do_not_collide(pair, truth, given_):
     root = ET.fromstring(svg(make(*pair), truth=truth, comparators=given_, style=False))
+    for pixels in (360, 1000):
+        no_labels_collide(root, pixels)
+
+
+def no_labels_collide(root: ET.Element, pixels: int) -> None:
     boxes = []
     for x in root.iter():
         if not x.tag.endswith("text") or not x.text:
@@ -537,7 +579,7 @@ def test_labels_of_an_svg_do_not_collide(pixels, pair, truth, given_):
         place, cls = x.get("x"), x.get("class")
         at = float(place.rstrip("%")) / 100 * pixels if "%" in place else float(place)
         at += float(x.get("dx") or 0)
-        w = bracket._px(x.text, {"nb": 13.5, "tk": 11}.get(cls, 12.5))
+        w = px(x.text, {"nb": 13.5, "tk": 11}.get(cls, 12.5))
         shift = {"middle": w / 2, "end": w}.get(x.get("text-anchor"), 0)
         boxes.append((float(x.get("y")), at - shift, at - shift + w, x.text))
     for i, (y, a, b, one) in enumerate(boxes):
