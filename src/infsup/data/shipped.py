@@ -15,8 +15,11 @@ def digits() -> DataSet:
     Columns: "x" float32 [1797, 64] in [0, 1] (the 17 grey levels of the original over 16, so
     exact in float32), "y" int32 [1797] in 0..9.
 
+    They are the digits of 13 people, so rows are not quite independent: what is said of the law
+    behind them speaks of further digits of such a group, not of a new writer.
+
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), its
-    test part, as scikit-learn ships it; `digits.LICENSE.txt` beside the file, which
+    test part, as scikit-learn ships it; `digits.LICENSE.txt` stands beside the file, which
     `tools/make_digits.py` made.
     """
     path = resources.files("infsup.data") / "digits.npz"
