@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import integrate, special
+import scipy  # its parts are imported when they are first used
+from scipy import special
 
 from infsup.core.encoding import Record
 from infsup.core.errors import FileRejected
@@ -203,7 +204,7 @@ def RiccatiGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
         return (Q + A.T @ P + P @ A - P @ B @ inverse @ B.T @ P).ravel()
 
     options = {"method": "DOP853", "rtol": 1e-12, "atol": 1e-14}
-    value = integrate.solve_ivp(back, (0, T), G.ravel(), dense_output=True, **options)
+    value = scipy.integrate.solve_ivp(back, (0, T), G.ravel(), dense_output=True, **options)
     law = _law(answer, d, m)
 
     def forward(t, y):
@@ -221,13 +222,13 @@ def RiccatiGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
 
     z = np.append(x0, 1.0)
     start = np.append(np.outer(z, z).ravel(), 0.0)
-    run = integrate.solve_ivp(
+    run = scipy.integrate.solve_ivp(
         forward,
         (0, T),
         start,
         method="DOP853",
         rtol=1e-10,
-        atol=np.append(np.full(start.size - 1, 1e-10), 1e-30),
+        atol=np.append(np.full(start.size - 1, 1e-10), 1e-16),
         max_step=T / 64,
     )
     if not value.success or not run.success:
@@ -245,9 +246,7 @@ def _law(answer: Any, d: int, m: int) -> Any:
 
 
 def _cubic(times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> Any:
-    from scipy.interpolate import CubicHermiteSpline
-
-    return CubicHermiteSpline(times, values, slopes)
+    return scipy.interpolate.CubicHermiteSpline(times, values, slopes)
 
 
 def ImprovementLeft(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:

@@ -33,8 +33,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy  # its parts are imported when they are first used
 from jaxtyping import Array, Float
-from scipy import optimize, special
+from scipy import special
 
 from infsup.core.errors import UsageError
 from infsup.core.registry import register
@@ -110,6 +111,20 @@ def _profile(radial: Any, r: Array) -> Array:
 def profile(radial: Any, r: np.ndarray) -> Float[np.ndarray, " n"]:
     """The radial cost at many radii, in float64."""
     return np.asarray(_profile(radial, jnp.asarray(r)), np.float64)
+
+
+@eqx.filter_jit
+def _curvature(radial: Any, low: Array, high: Array) -> tuple[Array, Array]:
+    a, b = radial.curvature(low, high)
+    return jnp.broadcast_to(a, low.shape), jnp.broadcast_to(b, low.shape)
+
+
+def curvature(
+    radial: Any, low: np.ndarray, high: np.ndarray
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Bounds of g'' on many intervals."""
+    a, b = _curvature(radial, jnp.asarray(low), jnp.asarray(high))
+    return np.asarray(a, np.float64), np.asarray(b, np.float64)
 
 
 @eqx.filter_jit
@@ -193,12 +208,9 @@ def policy_cost(n: Normal, c: float, nodes: int = FINE) -> tuple[float, float]:
     rule = chords(law(n, c), nodes)
     r = rule.nodes
     g = profile(n.radial, r)
-    low, high = (
-        np.asarray(x, np.float64) * np.ones(len(r) - 1)
-        for x in n.radial.curvature(jnp.asarray(r[:-1]), jnp.asarray(r[1:]))
-    )
-    beyond = n.radial.curvature(jnp.asarray(r[-1]), jnp.asarray(jnp.inf))
-    a, b = (float(np.asarray(x)) for x in beyond)
+    low, high = curvature(n.radial, r, np.append(r[1:], np.inf))
+    a, b = float(low[-1]), float(high[-1])
+    low, high = low[:-1], high[:-1]
     steep = abs(g[-1] - g[-2]) / (r[-1] - r[-2])
     steep += max(abs(low[-1]), abs(high[-1])) * (r[-1] - r[-2])
     above = (g[-1] + steep / 2, (steep + max(b, 0.0)) / 2)
@@ -208,8 +220,7 @@ def policy_cost(n: Normal, c: float, nodes: int = FINE) -> tuple[float, float]:
 
 
 def _largest_curvature(radial: Any) -> float:
-    _, largest = radial.curvature(jnp.asarray(0.0), jnp.asarray(jnp.inf))
-    return float(np.asarray(largest))
+    return float(curvature(radial, np.zeros(1), np.full(1, np.inf))[1][0])
 
 
 def best(n: Normal, worth: Callable[[float], float]) -> float:
@@ -219,7 +230,7 @@ def best(n: Normal, worth: Callable[[float], float]) -> float:
     values = [worth(c) for c in grid]
     i = int(np.argmax(values))
     low, high = grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda c: -worth(c), bounds=(low, high), method="bounded", options={"xatol": 1e-3 * high}
     )
     return float(found.x) if -found.fun > values[i] else float(grid[i])

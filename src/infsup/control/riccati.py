@@ -1,16 +1,14 @@
 """The Riccati equation of an affine-quadratic problem, and the law that it gives."""
 
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import integrate
-from scipy.interpolate import CubicHermiteSpline
-from scipy.linalg import expm
+import scipy  # its parts are imported when they are first used
 
 from infsup.control.feedback import AffineFeedback
 from infsup.control.problem import ControlProblem
@@ -77,15 +75,9 @@ class ValueTable(NamedTuple):
     error: float
 
     @property
-    def gain(self) -> CubicHermiteSpline:
+    def gain(self) -> Any:
         """The interpolant of K."""
-        return CubicHermiteSpline(self.times, self.K, self.dK)
-
-
-@eqx.filter_jit
-def _with_rates(functions: tuple, t: Any, d: int, m: int) -> tuple:
-    """Coefficients and their time derivatives."""
-    return jax.jvp(lambda s: affine_functions(functions, s, d, m), (t,), (jnp.ones_like(t),))
+        return scipy.interpolate.CubicHermiteSpline(self.times, self.K, self.dK)
 
 
 def _in_z(parts: tuple, d: int, m: int) -> Quadratic:
@@ -99,12 +91,21 @@ def _in_z(parts: tuple, d: int, m: int) -> Quadratic:
 def coefficients_of(problem: Any, s: Structure) -> Callable[[float], tuple[Quadratic, Quadratic]]:
     """T -> coefficients and their time derivatives, NumPy."""
     d, m = problem.x0.size, problem.controls
-
-    def at(t: float) -> tuple[Quadratic, Quadratic]:
-        value, rate = _with_rates(s.functions, jnp.asarray(float(t)), d, m)
-        return _in_z(value, d, m), _in_z(rate, d, m)
-
     if not s.holds(*CONSTANT):
+        functions = s.functions
+        # asked thousands of times, so the arrays of the functions are constants here
+
+        @jax.jit
+        def with_rates(t):
+            def parts(r):
+                return affine_functions(functions, r, d, m)
+
+            return jax.jvp(parts, (t,), (jnp.ones_like(t),))
+
+        def at(t: float) -> tuple[Quadratic, Quadratic]:
+            value, rate = with_rates(float(t))
+            return _in_z(value, d, m), _in_z(rate, d, m)
+
         return at
     c = s.at_zero
     assert c is not None
@@ -113,12 +114,25 @@ def coefficients_of(problem: Any, s: Structure) -> Callable[[float], tuple[Quadr
     return lambda t: (fixed, still)
 
 
+_recent: list[tuple[weakref.ref, float, ValueTable]] = []
+"""Bounds ask for the table of the same frozen problem several times in a row."""
+
+
 def value_table(problem: Any, s: Structure, tolerance: float) -> ValueTable:
     """P and K at so many nodes that interpolated gains meet `tolerance` relative to the largest.
 
     Raises:
         HypothesisError: the solution blows up inside the horizon.
     """
+    for known, met, table in _recent:
+        if known() is problem and met == tolerance:
+            return table
+    table = _refined(problem, s, tolerance)
+    _recent[:] = [(weakref.ref(problem), tolerance, table), *_recent[:1]]
+    return table
+
+
+def _refined(problem: Any, s: Structure, tolerance: float) -> ValueTable:
     at, horizon = coefficients_of(problem, s), float(problem.horizon)
     solve = _solver(problem, s, at)
     z = np.append(problem.x0, 1.0)
@@ -203,7 +217,7 @@ def _by_exponentials(at: Callable, G: np.ndarray, times: np.ndarray) -> np.ndarr
     h = h / cuts
     x, w = np.polynomial.legendre.leggauss(PANEL)
     noisy = bool(q.noise.any())
-    steps = [expm(H * t) for t in (*(h * (x + 1) / 2 if noisy else ()), h)]
+    steps = [scipy.linalg.expm(H * t) for t in (*(h * (x + 1) / 2 if noisy else ()), h)]
     P, constant, table = np.array(G), 0.0, [np.array(G)]
     for _ in times[1:]:
         for _ in range(cuts):
@@ -233,7 +247,7 @@ def _integrated(at: Callable, G: np.ndarray, horizon: float, rtol: float) -> Cal
 
     options = {"dense_output": True, "rtol": rtol, "atol": rtol / 10}
     with np.errstate(all="ignore"):
-        found = integrate.solve_ivp(field, (0.0, horizon), G.ravel(), "DOP853", **options)
+        found = scipy.integrate.solve_ivp(field, (0.0, horizon), G.ravel(), "DOP853", **options)
     if not found.success:
         return None
     return lambda times: found.sol(horizon - times).T.reshape(-1, n, n)

@@ -63,7 +63,7 @@ class QuadratureEnclosure(Bound):
         dual = penalty_parameter(n, outcome.evidence)
         lower = matched.dual_value(n, dual)
         cheap, upper = matched.policy_cost(n, c)
-        nothing = matched.policy_cost(n, 0.0)[1]
+        nothing = matched.policy_cost(n, 0.0, matched.COARSE)[1]
         value = reference_value(n)
         return Certificate(
             QUANTITY,

@@ -89,7 +89,7 @@ class RogersDual(Bound):
             "asymptotic",
             name,
             level=1 - delta,
-            range=(float(n.radial.floor), matched.policy_cost(n, 0.0)[1]),
+            range=(float(n.radial.floor), matched.policy_cost(n, 0.0, matched.COARSE)[1]),
             budget={
                 "policy and dual": float(values.above.mean() - values.below.mean()),
                 "sampling": float((upper.width + lower.width) / 2),
