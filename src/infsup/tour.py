@@ -107,7 +107,7 @@ def _files(taken: Tour) -> None:
 
     begun = time.monotonic()
     solution = load(HOME / "digits")
-    problem = solution.problem
+    problem: Any = solution.problem
     fit, held_out = problem.data.fit, problem.data.held_out
     network = evaluate(problem.accept(solution.answer), held_out["x"]).argmax(1)
     nearest = nearest_mean(*(np.asarray(a) for a in (fit["x"], fit["y"], held_out["x"])))

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -111,7 +111,7 @@ def _closed() -> int:
 
 def _run(typed: list[str]) -> int:
     # typer carries its parser inside; the base of its errors has no public name
-    click = typer.BadParameter.__mro__[2]
+    click: Any = typer.BadParameter.__mro__[2]
     try:
         shell = typer.main.get_command(app)
         code = shell.main(

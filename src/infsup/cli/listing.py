@@ -209,13 +209,11 @@ def _rows(rows: list[dict[str, str]], indent: str = "") -> None:
 
 def _overview() -> int:
     rows = overview()
-    screen.emit(
-        {
-            "status": {"verdict": "done", "exit": DONE},
-            "pillars": rows,
-            **{k: entries(k) for k in KINDS},
-        }
-    )
+    if screen.json:
+        # the lines of all names are read from their sources only here: it takes a while
+        done = {"verdict": "done", "exit": DONE}
+        screen.emit({"status": done, "pillars": rows, **{k: entries(k) for k in KINDS}})
+        return DONE
     if screen.quiet:
         for kind in KINDS:
             for e in entries(kind):

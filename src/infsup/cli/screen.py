@@ -54,7 +54,7 @@ class Screen:
         """Whether stdout cannot show the signs of the brackets."""
         return ascii_only(self.out)
 
-    def say(self, text: str = "", verdict: str = "", *, file: Any | None = None) -> None:
+    def say(self, text: str = "", verdict: str = "", *, file: Any = None) -> None:
         """Prints one line; its first two words take the verdict's colour on a terminal.
 
         Args:

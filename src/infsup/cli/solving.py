@@ -111,19 +111,24 @@ def solve(
 
     from infsup.core.verbs import solve as find
 
-    solution = find(
-        asked.problem,
-        how,
-        bounds=bounds,
-        stop=stop,
-        key=key,
-        # 1 - .99 is not .01
-        delta=float(1 - _decimal(level)),
-        checkpoint=checkpoint,
-        resume=resume,
-        progress=False if screen.quiet else None,
-        callbacks=tell,
-    )
+    try:
+        solution = find(
+            asked.problem,
+            how,
+            bounds=bounds,
+            stop=stop,
+            key=key,
+            # 1 - .99 is not .01
+            delta=float(1 - _decimal(level)),
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=False if screen.quiet else None,
+            callbacks=tell,
+        )
+    finally:
+        for lines in tell:
+            # JSONLines opens its file again after each stage: another may follow
+            lines._file.close()
     if why:
         solution = solution.replace(why=why)
     unsaved = None
@@ -286,13 +291,14 @@ def _stopped(solution: Any) -> str:
         "error": "a step raised an error; the answer is that of the steps before",
         "interrupted": "by Ctrl-C; the best so far",
         "terminated": "by SIGTERM; the best so far",
-        "seconds": f"by the clock; --steps {solution.steps} makes the same run",
+        "seconds": f"by the clock; in Python stop=Steps({solution.stages[-1].steps}) makes the "
+        "same run",
         "reached": "the goal was reached",
         "plateau": "it had stopped falling",
     }
     if by in ("steps", "done", "direct", ""):
         return ""
-    said = words.get(by, by)
+    said: str = words.get(by) or str(by)
     if by == "error" and solution.error is not None:
         first = (str(solution.error).splitlines() or [""])[0]
         said += f": {type(solution.error).__name__}: {first}"
