@@ -124,7 +124,6 @@ def check(path: Any, *, replay: bool = False, problem: Any = None, like: Any = N
         if not isinstance(claim, Record) or claim.name != "core.Certificate":
             raise FileRejected(f"{path}: solution.json holds no certificates")
     findings = [Finding("files", "agrees", "the checksums agree")]
-    findings += _made_by(parts["bounds"], claims)
     certificates = []
     for claim in claims:
         certificate = core_record(Certificate, claim.fields)
@@ -146,6 +145,7 @@ def check(path: Any, *, replay: bool = False, problem: Any = None, like: Any = N
         findings += _level(certificate)
     for claim in comparators.values():
         core_record(Certificate, claim.fields)
+    findings += _made_by(parts["bounds"], certificates)
     findings += _levels(parts["ledger"], certificates)
     if replay:
         findings += _replay(path, problem, like)
@@ -155,15 +155,15 @@ def check(path: Any, *, replay: bool = False, problem: Any = None, like: Any = N
 _PARTS = ("problem", "answer", "bounds", "certificates", "comparators", "ledger")
 
 
-def _made_by(bounds: Any, claims: tuple[Record, ...]) -> list[Finding]:
+def _made_by(bounds: Any, claims: list[Certificate]) -> list[Finding]:
     """Whether the certificates are those of the bounds that were asked, in their order."""
     if not isinstance(bounds, tuple) or not all(isinstance(b, (Record, Opaque)) for b in bounds):
         raise FileRejected("solution.json: the bounds are no bounds")
-    asked, got = [b.name for b in bounds], [c["bound"] for c in claims]
-    if asked == got or (
-        len(claims) == 1 and claims[0]["verdict"] == "refused" and asked[:1] == got
-    ):
-        return []  # a run that was interrupted twice has one refused certificate
+    asked, got = [b.name for b in bounds], [c.bound for c in claims]
+    # a run that was interrupted twice has one certificate, and that is refused
+    broken = len(claims) == 1 and claims[0].verdict == "refused"
+    if got == (asked[:1] if broken else asked):
+        return []
     text = f"asked were {', '.join(asked)}; the certificates are of {', '.join(map(str, got))}"
     return [Finding("bounds", "fails", text)]
 
