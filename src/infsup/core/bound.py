@@ -22,6 +22,8 @@ class Bound(eqx.Module):
     """The problem classes it is for; `certify` may take `problem` to be one of them."""
     unseen: ClassVar[bool] = False
     """True: it needs rows that the answer has not seen; the verbs see to it."""
+    spends: ClassVar[bool] = True
+    """False: its statement is never one of chance, so it takes no share of delta."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Names of the evidence that it uses where a method gives it (duals, multipliers)."""
     needs_64_bit: ClassVar[bool] = False

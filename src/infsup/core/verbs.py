@@ -51,7 +51,7 @@ def solve(
             always holds.
         key: int or typed key. The same key gives the same answer, also after a resume.
         delta: probability with which any of the certificates may be wrong, in (0, 1); divided
-            among them, and among the looks of `Reach`.
+            among those that are statements of chance, and among the looks of `Reach`.
         checkpoint: a folder, or `Checkpoint(folder, seconds=30)`.
         resume: a checkpoint's folder; the run goes on and ends in the same bytes. Further
             checkpoints go there too, unless `checkpoint` says otherwise.
@@ -169,7 +169,7 @@ def solve(
             with flag.breakable():
                 bar.phase("certifying")
                 if not certificates:
-                    share = ledger.share(len(judges))
+                    share = ledger.share(max(sum(b.spends for b in judges), 1))
                     for number, b in enumerate(judges):
                         k = branch(key, "certify", 0, number)
                         c = bracket(b, problem, outcome, seen, k, share)

@@ -156,6 +156,7 @@ class HeldOutRate(Bound):
     """
 
     problems: ClassVar = (EmpiricalRisk, Classification)
+    spends: ClassVar = False
 
     def certify(self, problem, outcome, key, delta):
         answer = outcome.answer

@@ -155,6 +155,7 @@ class SubOptimality(Bound):
     """
 
     problems: ClassVar = (Smooth,)
+    spends: ClassVar = False
     needs_64_bit: ClassVar = True
 
     solves: int = eqx.field(static=True, default=10)
@@ -353,6 +354,7 @@ class Stationarity(Bound):
     """
 
     problems: ClassVar = (Smooth,)
+    spends: ClassVar = False
     needs_64_bit: ClassVar = True
 
     def certify(self, problem, outcome, key, delta):

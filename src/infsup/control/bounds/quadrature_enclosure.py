@@ -35,6 +35,7 @@ class QuadratureEnclosure(Bound):
     """
 
     problems: ClassVar = (ControlProblem,)
+    spends: ClassVar = False
     needs: ClassVar = ("penalty",)
     needs_64_bit: ClassVar[bool] = True
 
