@@ -719,6 +719,45 @@ def test_deep_and_wide_documents_end_cleanly(tmp_path):
             isp.load(tmp_path / "s")
 
 
+# -- checkpoints ----------------------------------------------------------------------------------
+
+
+def chained(**kw):
+    method = Then(toy.NoisyDescent(steps=20), toy.NoisyDescent(rate=0.05, steps=30))
+    return isp.solve(toy.bowl(), method, bounds=toy.Distance(), **kw)
+
+
+def test_checkpoints_of_strangers_end_cleanly(tmp_path):
+    whole = chained(checkpoint=isp.Checkpoint(tmp_path / "c", seconds=0.0))
+    document, arrays = read_folder(tmp_path / "c")
+    assert document["stage"] == 1
+    assert same(chained(resume=tmp_path / "c").answer, whole.answer)
+    stage = document["stages"][0]
+    changes = [
+        {"stage": 7}, {"stage": -1}, {"stage": True}, {"stage": 0}, {"stage": "1"}, {"stages": []},
+        {"stages": [3]}, {"stages": [{}]}, {"stages": [{**stage, "new": 1}]}, {"stages": None},
+        {"stages": [{**stage, "steps": "x"}]}, {"tables": -1}, {"tables": 10**9}, {"tables": None},
+        {"granted": 7.0}, {"granted": "x"}, {"ledger": [[1]]}, {"ledger": 3}, {"seconds": "x"},
+        {"ledger": [[-5.0, "a debt"]]}, {"schema": 2}, {"kind": "solution"}, {"fingerprint": "x"},
+    ]  # fmt: skip
+    for change in changes:
+        write_folder(tmp_path / "d", {**document, **change}, arrays)
+        with pytest.raises(FileRejected):
+            chained(resume=tmp_path / "d", checkpoint=tmp_path / "e")
+    for name in arrays:
+        rest = {k: v for k, v in arrays.items() if k != name}
+        for x in (None, arrays[name].astype(np.float16), arrays[name][..., None]):
+            write_folder(tmp_path / "d", document, rest if x is None else {**rest, name: x})
+            with contextlib.suppress(FileRejected):  # a row of the history may be missing
+                chained(resume=tmp_path / "d", checkpoint=tmp_path / "e")
+
+
+def test_a_resumed_run_was_granted_its_delta(tmp_path):
+    chained(checkpoint=tmp_path / "c", delta=0.02)
+    with pytest.raises(UsageError, match=r"delta=0\.02"):
+        chained(resume=tmp_path / "c", delta=0.05)
+
+
 class Armed(isp.Problem):
     """What a loader that ran a constructor, or unpickled, would set off."""
 

@@ -128,24 +128,37 @@ class Resume:
             self.note += f", not bit-identical ({', '.join(odd)} differ)"
             warnings.warn(self.note, stacklevel=4)
         try:
-            self.stage = int(doc["stage"])
+            self.stage = _count(doc["stage"])
             entries = tuple((float(d), str(w)) for d, w in doc["ledger"])
             self.ledger = DeltaLedger(float(doc["granted"]), entries)
-            self.tables = int(doc["tables"])
+            self.tables = _count(doc["tables"])
             self.seconds = float(doc["seconds"])
             self.stages = [
-                {**s, "history": self._rows(f"history.{i}.")} for i, s in enumerate(doc["stages"])
+                {**_entry(s), "history": self._rows(f"history.{i}.")}
+                for i, s in enumerate(doc["stages"])
             ]
+            if len(self.stages) != self.stage or self.tables > len(self.arrays):
+                raise ValueError("a stage")
         except (KeyError, TypeError, ValueError) as e:
             raise FileRejected(f"{path}: the checkpoint lacks {e}") from e
 
     def _rows(self, prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): v for k, v in self.arrays.items() if k.startswith(prefix)}
 
+    def _tables(self) -> list[dict[str, np.ndarray]]:
+        tables = [self._rows(f"row.{i}.") for i in range(self.tables)]
+        for t in tables:
+            shapes = {v.shape for v in t.values()}
+            if t.keys() != tables[0].keys() or "step" not in t or len(shapes) != 1:
+                raise FileRejected("the checkpoint's history is no table")
+            if any(len(s) != 1 for s in shapes):
+                raise FileRejected("the checkpoint's history is no table")
+        return tables
+
     def restore(self, loop: Loop) -> tuple[Loop, list[dict], float]:
         """The loop with the bytes of the file, its history, and the seconds spent."""
         kept = _unflatten("loop", loop._replace(rows={}), self.arrays)
-        tables = [self._rows(f"row.{i}.") for i in range(self.tables)]
+        tables = self._tables()
         return kept._replace(rows=loop.rows), tables, self.seconds
 
     def outcome(self, problem: Any, methods: list, start: Outcome | None, key: Any) -> Outcome:
@@ -173,6 +186,20 @@ class Resume:
         assert outcome is not None
         arrays, rest = eqx.partition(outcome, eqx.is_array)
         return eqx.combine(_unflatten("start", arrays, self.arrays), rest)
+
+
+def _count(x: Any) -> int:
+    if type(x) is not int or x < 0:
+        raise ValueError("a number of stages")
+    return x
+
+
+def _entry(stage: Any) -> dict[str, Any]:
+    """What a stage before the kept one left behind, as `Keeper.save` writes it."""
+    kinds = {"method": str, "steps": int, "why": str, "seconds": float, "compile_seconds": float}
+    if not isinstance(stage, dict) or {k: type(v) for k, v in stage.items()} != kinds:
+        raise ValueError("a stage")
+    return stage
 
 
 def _flatten(prefix: str, tree: Any) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from infsup.core.certificate import Certificate, Hypothesis
 from infsup.core.checkpoint import Checkpoint, Keeper, Resume
 from infsup.core.choose import Choice, choose
 from infsup.core.driver import Ran, Services, as_outcome, drain, iterate, stage_key
-from infsup.core.errors import HypothesisError, RowsReused, UsageError
+from infsup.core.errors import FileRejected, HypothesisError, RowsReused, UsageError
 from infsup.core.interrupt import Interrupt
 from infsup.core.keys import branch, open_key
 from infsup.core.ledger import DeltaLedger, check_delta
@@ -95,6 +95,14 @@ def solve(
     first = 0
     if resumed:
         first, ledger = resumed.stage, resumed.ledger
+        if first >= len(methods):
+            raise FileRejected(f"{resume} is at stage {first} of {len(methods)}")
+        if ledger.granted != delta:
+            raise UsageError(
+                f"`delta` is {delta:g}, the run that is resumed was granted {ledger.granted:g}",
+                "Its looks have spent part of that.",
+                f"delta={ledger.granted!r}",
+            )
         done = [Stage(**s) for s in resumed.stages]
         if first:
             outcome = resumed.outcome(given, methods[:first], outcome, key)
