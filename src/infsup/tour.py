@@ -172,7 +172,10 @@ def main() -> int:
     """The tour, with the shell's 64-bit arithmetic."""
     from infsup.cli.problem_file import use_64_bit
 
-    use_64_bit()
+    try:
+        use_64_bit()
+    except KeyboardInterrupt:
+        return 130
     return tour()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 FILES = {
+    "lq.py": "import infsup\nproblem = infsup.problem('double-integrator')\n",
     "no_problem.py": "x = 1\n",
     "named_otherwise.py": "import infsup\nbowl = infsup.problem('double-integrator')\n",
     "a_class.py": "import infsup\nproblem = infsup.Problem\n",
@@ -82,6 +83,8 @@ BAD = [
     ("solve hjb-lq-100 -s lam=-1", 2, "lam", ""),
     ("solve hjb-lq-100 AdamW", 3, "`AdamW` is not for `ControlProblem`", "LQSandwich"),
     ("solve hjb-lq-100 Riccati --no-save", 3, "radial", ""),
+    ("solve lq.py Ricati", 2, "no method `Ricati`", "infsup solve lq.py Riccati"),
+    ("solve lq.py -s lamm=3", 2, "neither `lq` nor `Riccati`", ""),
     ("solve digits -o full", 2, "`full` holds something", "-o DIR"),
     ("solve digits -o good.csv", 4, "`good.csv` is a file", "-o DIR"),
     ("solve no_problm.py", 4, "`no_problm.py` does not exist", "no_problem.py"),

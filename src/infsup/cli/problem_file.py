@@ -18,6 +18,10 @@ from infsup.problems import GALLERY
 EXAMPLE = 'problem = infsup.problem("hjb-lq-100", lam=20.0)'
 
 
+_run: set[str] = set()
+"""Stems of the files that were executed in this process."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a command is about.
@@ -25,6 +29,7 @@ class Asked:
     Args:
         problem: the problem.
         id: what to call it in files and JSON.
+        typed: the name or path as it was typed.
         params: the parameters that were given.
         left: settings that are not the problem's, so must be the method's.
         method, bounds: what a file names beside its problem; None where it does not.
@@ -33,6 +38,7 @@ class Asked:
 
     problem: Any
     id: str
+    typed: str
     params: Mapping[str, Any]
     left: Mapping[str, Any]
     method: Any = None
@@ -100,7 +106,7 @@ def open_problem(name: str, given: Mapping[str, Any]) -> Asked:
     own = {k: v for k, v in given.items() if k in known}
     own = {k: _like(k, v, known[k].default) for k, v in own.items()}
     left = {k: v for k, v in given.items() if k not in known}
-    return Asked(problem(name, **own), name, own, left)
+    return Asked(problem(name, **own), name, name, own, left)
 
 
 def _like(name: str, value: Any, default: Any) -> Any:
@@ -144,6 +150,7 @@ def _from_file(name: str, given: Mapping[str, Any]) -> Asked:
     return Asked(
         problem,
         stem,
+        name,
         own,
         left,
         getattr(module, "method", None),
@@ -175,7 +182,9 @@ def run_file(name: str) -> ModuleType:
         raise ShellError(f"`{name}` {what}", remedy=remedy, code=UNREADABLE)
     use_64_bit()
     stem = path.stem
-    if not stem.isidentifier() or (stem in sys.modules and not _is(sys.modules[stem], path)):
+    # another library's module of this name stays what it is
+    taken = stem in sys.modules and stem not in _run and not _is(sys.modules[stem], path)
+    if not stem.isidentifier() or taken:
         raise ShellError(
             f"`{name}` cannot be imported as `{stem}`",
             "A saved solution names classes by their module.",
@@ -186,6 +195,7 @@ def run_file(name: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[stem] = module
+    _run.add(stem)
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
@@ -258,9 +268,9 @@ def the_method(asked: Asked, name: str | None, steps: int | None) -> tuple[Any, 
         local = getattr(asked.module, name, None)
         if local is None and name not in public("METHODS"):
             close = nearest(name, public("METHODS"))
-            remedy = f"infsup solve {asked.id} {close}"
+            remedy = f"infsup solve {asked.typed} {close}"
             if close not in public("METHODS"):
-                remedy = f"infsup list --for {asked.id}"
+                remedy = f"infsup list --for {asked.typed}"
             raise ShellError(f"there is no method `{name}`", remedy=remedy)
         method = local if local is not None else named("METHODS", name)
     if isinstance(method, str):
@@ -277,7 +287,7 @@ def the_method(asked: Asked, name: str | None, steps: int | None) -> tuple[Any, 
         remedy = f"-s {close}={fields[k]}" if close in both else f"-s with one of {close}"
         raise ShellError(
             f"neither `{asked.id}` nor `{cls.__name__}` has a setting `{k}`",
-            remedy=remedy if both else "no -s",
+            remedy=remedy if both else f"infsup list --for {asked.typed}",
         )
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]
         if f.name in fields:
