@@ -18,7 +18,6 @@ from infsup.core.bracket import (
     describe,
     ends_in_words,
     plain,
-    statements,
 )
 from infsup.core.certificate import Certificate
 from infsup.core.storage import number_to_text
@@ -176,11 +175,6 @@ def seconds(s: float) -> str:
     if s >= 100:
         return f"{s:,.0f} s"
     return f"{s:.2g} s" if s >= 1 else f"{math.ceil(100 * s) / 100:.2f} s"
-
-
-def words_of(c: Certificate) -> list[str]:
-    """The statements of a certificate as plain lines, for tables."""
-    return [f"{s.label}: {s.text}" for s in statements(c)]
 
 
 def as_number(x: Any) -> Any:
