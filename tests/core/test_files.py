@@ -678,7 +678,7 @@ def test_hostile_meanings_at_length():
 
 
 def test_the_battle_finds_a_reader_that_forgets_a_guard():
-    assert run_battery(60, 0, "_dict")[2]
+    assert run_battery(30, 0, "_dict")[2]
 
 
 @pytest.mark.parametrize(
