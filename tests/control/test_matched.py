@@ -91,19 +91,17 @@ def test_value_away_from_the_origin():
     for horizon, square, value in [
         (1.0, 100.0, 4.996107484),
         (0.5, 100.0, 4.595146808),
-        (0.1, 180.0, 5.0),
+        (0.1, 180.0, 4.606382040),
     ]:
         x0 = np.zeros(100)
         x0[3] = np.sqrt(square)
         found = control.hjb_lq(100, 1.0, horizon, x0).truth
-        if horizon != 0.1:
-            assert found == pytest.approx(value, abs=1e-8)
+        assert found == pytest.approx(value, abs=1e-8)
 
 
 CASES = [
     normal(),
     normal(lam=5.0),
-    normal(lam=20.0),
     normal(lam=50.0),
     normal(shift=10.0),
     normal(dim=1, lam=2.0, horizon=0.7),
@@ -126,7 +124,7 @@ def test_the_enclosure_holds_for_every_parameter(n):
     assert matched.dual_value(n, -0.1 / (2 * n.lam * n.horizon)) <= value
 
 
-@pytest.mark.parametrize("n", CASES[:4], ids=str)
+@pytest.mark.parametrize("n", CASES[:3], ids=str)
 def test_dual_against_brute_force(n):
     for c in (0.005, 0.03):
         ours, brute = matched.dual_value(n, c), brute_dual(n, c)

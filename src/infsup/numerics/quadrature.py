@@ -42,7 +42,7 @@ class NormLaw:
         return self.shift**2 + self.variance * self.dim
 
     def nodes(self, count: int, spread: float = 8.5) -> Float[np.ndarray, " k"]:
-        """0 and `count` equidistant radii that hold all but exp(-spread^2/2) of the mass.
+        """`count` radii: 0, then equidistant ones that hold all but exp(-spread^2/2) of the mass.
 
         R is sqrt(v)-Lipschitz in Z, so it leaves its mean by t sqrt(v) with probability at most
         exp(-t^2/2) on each side; the mean lies in sqrt(E R^2 - v) .. sqrt(E R^2) (Gaussian Poincare
@@ -51,8 +51,9 @@ class NormLaw:
         s = math.sqrt(self.variance)
         low = math.sqrt(max(self.second_moment - self.variance, 0.0)) - spread * s
         high = math.sqrt(self.second_moment) + spread * s
-        grid = np.linspace(max(low, 0.0), high, count)
-        return grid if grid[0] == 0.0 else np.concatenate([[0.0], grid])
+        if low <= 0.0:
+            return np.linspace(0.0, high, count)
+        return np.concatenate([[0.0], np.linspace(low, high, count - 1)])
 
     def mixture(self) -> tuple[Float[np.ndarray, " j"], Float[np.ndarray, " j"]]:
         """Degrees of freedom and log-weights: R^2/v is a Poisson mixture of central chi squares."""
@@ -172,7 +173,8 @@ def gauss_rule(
         spread: half-width of the range, in sqrt(v).
     """
     x, w = np.polynomial.legendre.leggauss(order)
-    low, high = law.nodes(2, spread)[-2:]
+    *_, low, high = law.nodes(3, spread)
+    low = 0.0 if low == high / 2 else low  # nodes 0, high/2, high: the range begins at 0
     ends = np.linspace(low, high, panels + 1)
     half = np.diff(ends) / 2
     r = (half[:, None] * x + (ends[:-1] + half)[:, None]).ravel()
