@@ -122,7 +122,7 @@ def _files(taken: Tour) -> None:
     certificate = certify_predictions(labels, network, nearest, names=("network", "nearest mean"))[
         0
     ]
-    taken.rows.append(("network - nearest mean", certificate, time.monotonic() - begun))
+    taken.rows.append(("paired difference", certificate, time.monotonic() - begun))
 
 
 def nearest_mean(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
