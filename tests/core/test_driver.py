@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -368,3 +369,13 @@ def test_a_problem_is_not_changed():
     p = Bowl(np.arange(3, dtype=np.float32))
     isp.solve(p, NoisyDescent(), bounds=BOUND)
     assert isinstance(p.centre, np.ndarray)
+
+
+def test_json_lines_hold_every_look(tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    s = solve(callbacks=[isp.JSONLines(log)])
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [r["step"] for r in rows] == s.history["step"].tolist()
+    assert [np.float32(r["value"]) for r in rows] == s.history["value"].tolist()
+    with pytest.raises(OSError, match="metrics"):
+        isp.JSONLines(tmp_path / "nowhere" / "metrics.jsonl")

@@ -111,24 +111,19 @@ def solve(
 
     from infsup.core.verbs import solve as find
 
-    try:
-        solution = find(
-            asked.problem,
-            how,
-            bounds=bounds,
-            stop=stop,
-            key=key,
-            # 1 - .99 is not .01
-            delta=float(1 - _decimal(level)),
-            checkpoint=checkpoint,
-            resume=resume,
-            progress=False if screen.quiet else None,
-            callbacks=tell,
-        )
-    finally:
-        for lines in tell:
-            # JSONLines opens its file again after each stage: another may follow
-            lines._file.close()
+    solution = find(
+        asked.problem,
+        how,
+        bounds=bounds,
+        stop=stop,
+        key=key,
+        # 1 - .99 is not .01
+        delta=float(1 - _decimal(level)),
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=False if screen.quiet else None,
+        callbacks=tell,
+    )
     if why:
         solution = solution.replace(why=why)
     unsaved = None

@@ -19,17 +19,21 @@ class JSONLines:
 
     def __init__(self, path: str | pathlib.Path):
         self.path = pathlib.Path(path)
-        self._file = self.path.open("a", encoding="utf-8")
+        self._write([])
 
     def __call__(self, event: Event) -> None:
         """Writes what is new."""
         names = list(event.looks)
+        lines = []
         for row in zip(*event.looks.values(), strict=True):
             line: dict[str, Any] = {"stage": event.stage}
             for name, value in zip(names, row, strict=True):
                 line[name] = int(value) if name == "step" else float(value)
-            self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        if event.kind == "end":
-            self._file.close()
-            self._file = self.path.open("a", encoding="utf-8")  # a further stage may follow
+            lines.append(json.dumps(line) + "\n")
+        if lines:
+            self._write(lines)
+
+    def _write(self, lines: list[str]) -> None:
+        # opened each time, ten times a second at most: nothing to close, nothing lost by a kill
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(lines)

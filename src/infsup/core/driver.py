@@ -478,7 +478,8 @@ def iterate(
         why = why or services.flag.name
         if not why and limit and clock.seconds >= limit.limit:
             why = "seconds"
-        why = why or tell("chunk", new)
+        told = tell("chunk", new)  # also of the last chunk
+        why = why or told
         if services.save is not None and not why:
             services.save(loop, tables, clock.seconds, False)
         seconds = max(clock.last, 1e-9)
