@@ -26,6 +26,12 @@ SMALL = control.hjb_lq(3, 2.0, 0.7, x0=[1.0, 0.5, 0.0])
 
 
 @pytest.fixture(scope="module")
+def law():
+    """The scalar law of HJB-LQ at lam = 1."""
+    return isp.run(HJB[1], control.LQSandwich(), 0).answer
+
+
+@pytest.fixture(scope="module")
 def best():
     """The scalar law of the small problem."""
     return isp.run(SMALL, control.LQSandwich(), 0).answer
@@ -74,10 +80,7 @@ def relative_width(c, p):
 
 def test_the_closed_sandwich():
     p = HJB[1]
-    isp.solve(p)
-    begun = time.perf_counter()
-    s = isp.solve(control.hjb_lq(100, 1.0))
-    seconds = time.perf_counter() - begun
+    s = isp.solve(p)
     c, left = s.certificates
     assert c.kind == "proved_real"
     assert c.verdict == "certified"
@@ -89,7 +92,6 @@ def test_the_closed_sandwich():
     true = (4.59026158 - p.truth) / (4.600225655 - p.truth)
     assert contains(left, true)
     assert sum(v for v in c.budget.values()) == pytest.approx(c.width, rel=1e-3)
-    assert seconds < 5.0  # under a second on an idle core; see test_seconds
 
 
 @pytest.mark.slow
@@ -100,8 +102,9 @@ def test_seconds():
     assert time.process_time() - cpu < 1.0
 
 
-@pytest.mark.parametrize("lam", [5.0, 50.0])
-@pytest.mark.parametrize(("dim", "horizon", "start"), [(100, 1.0, 0.0), (3, 0.3, 2.0)])
+@pytest.mark.parametrize(
+    ("lam", "dim", "horizon", "start"), [(5.0, 100, 1.0, 0.0), (50.0, 3, 0.3, 2.0)]
+)
 def test_enclosures_contain_the_truth(lam, dim, horizon, start):
     x0 = np.zeros(dim)
     x0[0] = start
@@ -157,12 +160,11 @@ def test_more_controls_than_noise():
     assert waste.lower <= truth
 
 
-def test_inapplicable_names_the_remedy():
+def test_inapplicable_names_the_remedy(law):
     c = isp.certify(HJB[1], lambda t, x: -0.01 * x, control.QuadratureEnclosure())
     assert c.verdict == "inapplicable"
     assert "RogersDual" in c.reason
-    tampered = isp.solve(HJB[1]).answer
-    wrong = dataclasses.replace(tampered, rate=tampered.rate * 1.01)
+    wrong = dataclasses.replace(law, rate=law.rate * 1.01)
     assert isp.certify(HJB[1], wrong).verdict == "inapplicable"
 
 
@@ -187,16 +189,14 @@ def test_declared_constants_make_it_conditional():
 
 
 @pytest.mark.parametrize("evidence", [{"penalty": 0.01}, {"penalty": control.QuadraticPenalty(-9)}])
-def test_evidence_is_checked(evidence):
-    answer = isp.solve(HJB[1]).answer
+def test_evidence_is_checked(evidence, law):
     with pytest.raises(UsageError, match="penalty"):
-        isp.certify(HJB[1], answer, control.QuadratureEnclosure(), evidence=evidence)
+        isp.certify(HJB[1], law, control.QuadratureEnclosure(), evidence=evidence)
 
 
-def test_any_penalty_bounds_the_value():
-    answer = isp.solve(HJB[1]).answer
+def test_any_penalty_bounds_the_value(law):
     for c in (-0.3, 0.0, 0.3):
-        found = isp.certify(HJB[1], answer, evidence={"penalty": control.QuadraticPenalty(c)})
+        found = isp.certify(HJB[1], law, evidence={"penalty": control.QuadraticPenalty(c)})
         assert found.lower < HJB[1].truth
 
 

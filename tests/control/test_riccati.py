@@ -128,6 +128,7 @@ def test_time_varying_affine_problem():
     assert gap.width < 1e-6
 
 
+@pytest.mark.slow
 def test_noise_of_a_time_varying_problem():
     p, q = varying(0.3), varying()
     law = isp.run(p, control.Riccati(), 0)
@@ -244,12 +245,12 @@ def test_stiff_and_unstable_systems():
     assert value_of(p) == pytest.approx(p.x0 @ P @ p.x0, rel=1e-8)
 
 
-def test_hundred_dimensions():
+def test_thirty_independent_copies():
     p = control.linear_quadratic(
-        -0.1, 1.0, 1.0, 1.0, 1.0, horizon=1.0, x0=np.full(100, 0.1), sigma=0.2
+        -0.1, 1.0, 1.0, 1.0, 1.0, horizon=1.0, x0=np.full(30, 0.1), sigma=0.2
     )
     one = control.linear_quadratic(-0.1, 1.0, 1.0, 1.0, 1.0, horizon=1.0, x0=[0.1], sigma=0.2)
-    assert value_of(p) == pytest.approx(100 * value_of(one), rel=1e-10)
+    assert value_of(p) == pytest.approx(30 * value_of(one), rel=1e-10)
 
 
 def test_planted_bug_wrong_sign_of_the_cross_term():
