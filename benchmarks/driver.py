@@ -19,7 +19,7 @@ from harness import HERE, Claim, Row, Worker, alternate, environment, main, rati
 
 import infsup as isp
 
-STEPS, RATE, ROUNDS = 1000, 1e-3, 7
+STEPS, RATE, ROUNDS = 1000, 1e-3, 5
 BARS = {32: {"torch": 5.0, "jit per step": 1.5}, 128: {"torch": 2.0, "jit per step": 1.2}}
 
 

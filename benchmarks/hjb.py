@@ -14,7 +14,7 @@ jax.config.update("jax_enable_x64", True)
 
 import infsup as isp  # noqa: E402  (after the flag)
 
-ROUNDS = 7
+ROUNDS = 3
 
 
 def timed(problem, bounds) -> tuple[isp.Solution, list[float], list[float]]:
