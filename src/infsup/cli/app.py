@@ -43,19 +43,16 @@ def _version(wanted: bool) -> bool:
     return wanted
 
 
-@app.callback()
+@app.callback(
+    help="Every answer lies between an inf and a sup that the software can defend.\n\n"
+    "\b\ninfsup list\ninfsup solve hjb-lq-100\ninfsup check runs/hjb-lq-100-0\n"
+)
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    r"""Every answer lies between an inf and a sup that the software can defend.
-
-    \b
-    infsup list
-    infsup solve hjb-lq-100
-    infsup check runs/hjb-lq-100-0
-    """
+    """What holds for all commands."""
 
 
 command(app, "list")(listing.list_names)
