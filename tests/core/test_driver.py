@@ -16,7 +16,7 @@ from toy import F32, Bowl, Centre, Distance, Noise, NoisyDescent, PythonDescent,
 import infsup as isp
 from infsup.core import driver
 from infsup.core.clock import compilations
-from infsup.core.errors import HypothesisError, UsageError
+from infsup.core.errors import EmptyBracket, HypothesisError, UsageError
 
 BOUND = (Distance(),)
 
@@ -379,3 +379,13 @@ def test_json_lines_hold_every_look(tmp_path):
     assert [np.float32(r["value"]) for r in rows] == s.history["value"].tolist()
     with pytest.raises(OSError, match="metrics"):
         isp.JSONLines(tmp_path / "nowhere" / "metrics.jsonl")
+
+
+def test_an_empty_bracket_is_loud_and_keeps_the_answer():
+    class Contradiction(isp.Bound):
+        def certify(self, problem, outcome, key, delta):
+            return isp.Certificate("value", "the point", 1.0, 0.0, "proved_real", "toy:None")
+
+    with pytest.raises(EmptyBracket, match="is empty") as alarm:
+        solve(bounds=(Contradiction(),))
+    assert same(alarm.value.outcome.answer, solve().answer)

@@ -6,6 +6,7 @@ matters, and what to type instead.
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class InfsupError(Exception):
@@ -48,7 +49,12 @@ class FileRejected(InfsupError, ValueError):
 
 
 class EmptyBracket(InfsupError, ArithmeticError):
-    """`lower > upper` or NaN: two statements contradict each other, so one of them is wrong."""
+    """`lower > upper` or NaN: two statements contradict each other, so one of them is wrong.
+
+    Raised out of `solve`, it brings what was found: `error.outcome`.
+    """
+
+    outcome: Any = None
 
 
 class NotCertified(InfsupError):

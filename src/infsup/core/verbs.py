@@ -10,8 +10,9 @@ from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate, Hypothesis
 from infsup.core.checkpoint import Checkpoint, Keeper, Resume
 from infsup.core.choose import Choice, choose
+from infsup.core.clock import compilations
 from infsup.core.driver import Ran, Services, as_outcome, drain, iterate, stage_key
-from infsup.core.errors import FileRejected, HypothesisError, RowsReused, UsageError
+from infsup.core.errors import EmptyBracket, FileRejected, HypothesisError, RowsReused, UsageError
 from infsup.core.interrupt import Interrupt
 from infsup.core.keys import branch, open_key
 from infsup.core.ledger import DeltaLedger, check_delta
@@ -116,10 +117,12 @@ def solve(
                 continue
             k = stage_key(key, number)
             if isinstance(m, DirectMethod):
-                t = time.monotonic()
+                t, compiled = time.monotonic(), compilations.seconds
                 bar.phase("solving")
                 outcome = drain(m.find(given, outcome, branch(k, "finish")))
-                done.append(Stage(type(m).__name__, 1, "direct", time.monotonic() - t, 0.0))
+                compiling = compilations.seconds - compiled
+                spent = max(time.monotonic() - t - compiling, 0.0)
+                done.append(Stage(type(m).__name__, 1, "direct", spent, compiling))
                 continue
 
             def look(found: Outcome, count: int) -> Certificate:
@@ -185,6 +188,10 @@ def solve(
                             ledger = ledger.spend(share, name_of(type(b)))
                         certificates += (c,)
                 comparators = _comparators(problem, judges[0], outcome, key, delta)
+        except EmptyBracket as alarm:  # loud, but it must not cost the answer
+            alarm.outcome = outcome
+            alarm.add_note("What was found is kept in this error: `error.outcome`.")
+            raise
         except KeyboardInterrupt:
             if not certificates:
                 certificates = (_uncertified(problem, judges[0]),)
