@@ -102,7 +102,7 @@ def encode(x: Any, arrays: dict[str, np.ndarray], path: str, *, copy_data: bool 
         return {"ratio": number_to_text(x)}
     if isinstance(x, np.dtype):
         return {"dtype": x.name}
-    if is_key(x):
+    if _is_key(x):
         import jax
 
         name = _put(arrays, path, jax.random.key_data(x))
@@ -189,7 +189,7 @@ def _encode_opaque(x: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
 
 def leaf_as_array(x: Any) -> np.ndarray | None:
     """A leaf of an opaque object as its file holds it: arrays, keys and Python numbers."""
-    if is_key(x):
+    if _is_key(x):
         import jax
 
         return np.asarray(jax.random.key_data(x))
@@ -552,8 +552,8 @@ def core_record(cls: type[T], fields: Mapping[str, Any]) -> T:
         raise FileRejected(f"the JSON of a {cls.__name__} breaks its rules: {e}") from e
 
 
-def is_key(x: Any) -> bool:
-    """Whether it is an array of typed random keys; imports no JAX."""
+def _is_key(x: Any) -> bool:
+    """What `keys.is_key` says, without importing JAX: the checkers read with this module."""
     jax = sys.modules.get("jax")
     return (
         jax is not None

@@ -16,9 +16,9 @@ import numpy as np
 from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate
 from infsup.core.checkpoint import surroundings
-from infsup.core.encoding import SCHEMA, Opaque, check_header, decode, encode, is_key, leaf_as_array
+from infsup.core.encoding import SCHEMA, Opaque, check_header, decode, encode, leaf_as_array
 from infsup.core.errors import FileRejected, UsageError
-from infsup.core.keys import key_from
+from infsup.core.keys import is_key, key_from
 from infsup.core.ledger import DeltaLedger
 from infsup.core.method import Method
 from infsup.core.precision import enabled
