@@ -9,6 +9,11 @@ PUBLIC = {
     "mean_lower": "quadrature",
     "mean_upper": "quadrature",
     "degree_in": "polynomial_degree",
+    "gaussian_w2": "gaussian_transport",
+    "gaussian_map": "gaussian_transport",
+    "GaussianMixture": "gaussian_mixture",
+    "Atoms": "gaussian_mixture",
+    "ring": "gaussian_mixture",
 }
 
 __getattr__, __dir__ = lazy(__name__, PUBLIC)
