@@ -9,6 +9,12 @@ OTHERS = {
     "Flat": "recipes",
     "Standardised": "recipes",
     "trainable": "recipes",
+    "ReLUNetwork": "relu",
+    "Counts": "relu",
+    "from_equinox": "relu",
+    "identity": "relu",
+    "parallel": "relu",
+    "stack": "relu",
 }
 
 PUBLIC = {**OTHERS}
