@@ -57,6 +57,7 @@ PUBLIC = {
     # the pillars
     "optimization": "optimization",
     "generalization": "generalization",
+    "approximation": "approximation",
     "control": "control",
     "networks": "networks",
     "data": "data",
