@@ -2,7 +2,7 @@
 
 Forms: null, true, numbers and text stand for themselves; everything else is an object with one
 tag: `float`, `ratio`, `tuple`, `list`, `dict`, `items`, `array`, `key`, `dtype`, `shape`, `record`,
-`function`, `split`, `opaque`.
+`function`, `program`, `split`, `opaque`.
 """
 
 import base64
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from infsup.core.errors import FileRejected, UsageError
+from infsup.core.program import Program, from_json, to_json
 from infsup.core.storage import MAX_NUMBER, number_to_text, text_to_number
 
 T = TypeVar("T")
@@ -132,6 +133,9 @@ def encode(x: Any, arrays: dict[str, np.ndarray], path: str, *, copy_data: bool 
             for i, (k, v) in enumerate(x.items())
         ]
         return {"items": pairs}
+    if isinstance(x, Program):
+        own = {k: _put(arrays, f"{path}.{k}", a) for k, a in x.arrays.items()}
+        return {"program": to_json(x), "arrays": own}
     if isinstance(x, (Opaque, Record)):
         return _encode_stored(x, arrays, path)
     return _encode_object(x, arrays, path, copy_data)
@@ -448,6 +452,12 @@ def _read_opaque(doc: dict, arrays: Mapping, live: bool) -> Opaque:
     return Opaque(_text(doc["opaque"]), _text(doc.get("fingerprint")), leaves)
 
 
+def _read_program(doc: dict, arrays: Mapping, live: bool) -> Program:
+    _only(doc, "program", "arrays")
+    own = {k: _array_of({"a": v}, "a", arrays) for k, v in _dict(doc.get("arrays")).items()}
+    return from_json(_dict(doc["program"]), own)
+
+
 _READERS: dict[str, Callable[[dict, Mapping, bool], Any]] = {
     "record": _read_opaque,  # handled in `decode`, as are split, tuple, list, dict, items
     "split": _read_opaque,
@@ -463,6 +473,7 @@ _READERS: dict[str, Callable[[dict, Mapping, bool], Any]] = {
     "dtype": _read_dtype,
     "function": _read_function,
     "opaque": _read_opaque,
+    "program": _read_program,
 }
 
 

@@ -1,0 +1,362 @@
+"""From JAX code to a program and back."""
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from infsup.core.errors import UsageError
+from infsup.core.program import ELEMENTWISE, LEAVES, STRUCTURAL, Argument, Program, Step
+
+_SAME = {
+    **{n: n for n in "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh".split()},
+    **{n: n for n in "sinh cosh asin acos atan logistic erf erfc cbrt".split()},
+    **{n: n for n in "add sub mul div lt le gt ge eq ne and or not".split()},
+    "add_any": "add",
+    "max": "maximum",
+    "min": "minimum",
+    "pow": "power",
+    "lt_to": "lt",
+    "le_to": "le",
+}
+"""JAX primitive -> operation, where nothing else changes."""
+_NOTHING = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reduce_precision", "pvary")
+MAX_LOOP = 256
+_INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+
+
+def trace(f: Callable, *shapes: Any, names: Sequence[str] = (), text: str = "") -> Program:
+    """The program of a function written in JAX.
+
+    Constants are taken as the exact values of their floats. Conversions between floating types are
+    dropped: a program speaks of real numbers.
+
+    Args:
+        f: traceable by JAX.
+        shapes: shape and dtype of each argument, floating (`jax.ShapeDtypeStruct`).
+        names: of the arguments; default x, or x0, x1, ...
+        text: how to print it; default the expression itself.
+
+    Raises:
+        UsageError: JAX cannot trace it, a primitive has no enclosure (named), or there is not
+            exactly one result.
+    """
+    if isinstance(f, Program):
+        return f
+    label = getattr(f, "__name__", type(f).__name__)
+    try:
+        closed = jax.make_jaxpr(f)(*shapes)
+    except UsageError:
+        raise
+    except Exception as e:
+        said = (str(e).splitlines() or [""])[0]
+        raise UsageError(
+            f"`{label}` cannot be traced by JAX: {said[:200]}",
+            "A proof needs the function's program.",
+            "jax.numpy in place of numpy and math inside it, or an expression as text",
+        ) from e
+    if len(closed.jaxpr.outvars) != 1:
+        raise UsageError(f"`{label}` gives {len(closed.jaxpr.outvars)} arrays", "One is needed.")
+    names = names or (["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))])
+    writer = _Writer(label)
+    ins = tuple(Argument(n, tuple(s.shape)) for n, s in zip(names, shapes, strict=True))
+    slots = [writer.argument() for _ in ins]
+    (out,) = writer.inline(closed.jaxpr, closed.consts, slots)
+    return Program(ins, tuple(writer.steps), out, writer.arrays, text)
+
+
+class _Writer:
+    """Writes steps; equal ones once."""
+
+    def __init__(self, label: str):
+        self.label = label
+        self.steps: list[Step] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        self.n_in = 0
+        self.seen: dict[str, int] = {}
+
+    def argument(self) -> int:
+        self.n_in += 1
+        return self.n_in - 1
+
+    def put(self, op: str, *args: int, **params: Any) -> int:
+        key = repr((op, args, sorted(params.items())))
+        if key not in self.seen:
+            self.steps.append(Step(op, args, params))
+            self.seen[key] = self.n_in + len(self.steps) - 1
+        return self.seen[key]
+
+    def constant(self, value: Any) -> int:
+        a = np.asarray(value)
+        if a.dtype.kind not in "fiub" and a.dtype.name != "bfloat16":
+            raise self.refuse(f"a constant of dtype {a.dtype}")
+        if a.dtype.kind == "b":
+            return self.array(a)
+        a = a.astype(np.float64)
+        if not np.isfinite(a).all():
+            if a.ndim == 0:
+                raise self.refuse("an infinite or undefined constant")
+            raise self.refuse("an array with infinite or undefined entries")
+        if a.ndim == 0:
+            return self.put("number", value=Fraction(float(a)))
+        if a.size and (a == a.flat[0]).all():
+            one = self.put("number", value=Fraction(float(a.flat[0])))
+            return self.put("broadcast", one, shape=tuple(a.shape), axes=())
+        return self.array(a)
+
+    def array(self, a: np.ndarray) -> int:
+        for name, b in self.arrays.items():
+            if a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b):
+                return self.put("array", name=name)
+        name = f"c{len(self.arrays)}"
+        self.arrays[name] = a
+        return self.put("array", name=name)
+
+    def refuse(self, what: str) -> UsageError:
+        return UsageError(
+            f"`{self.label}` uses {what}, which has no enclosure",
+            f"Known are {', '.join(sorted(set(ELEMENTWISE) - {'select', 'power_of'}))}, where, and "
+            "sums, products and shapes of arrays.",
+            "write it with these; or give its Lipschitz constant where the problem takes one "
+            "(lipschitz=...)",
+        )
+
+    def inline(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[int]) -> list[int]:
+        slots: dict[Any, int] = dict(zip(jaxpr.invars, args, strict=True))
+        for v, c in zip(jaxpr.constvars, consts, strict=True):
+            slots[v] = self.constant(c)
+
+        def read(v: Any) -> int:
+            return self.constant(v.val) if hasattr(v, "val") else slots[v]
+
+        for eqn in jaxpr.eqns:
+            if all(type(v).__name__ == "DropVar" for v in eqn.outvars):
+                continue
+            got = self.equation(eqn, [read(v) for v in eqn.invars])
+            slots.update(zip(eqn.outvars, got, strict=True))
+        return [read(v) for v in jaxpr.outvars]
+
+    def equation(self, eqn: Any, args: list[int]) -> list[int]:
+        name, p = eqn.primitive.name, eqn.params
+        if name == "scan":
+            return self.unroll(p, args, eqn)
+        inner = next((p[k] for k in _INNER if k in p), None)
+        if inner is not None and name not in ("while", "cond"):
+            consts = getattr(inner, "consts", ())
+            return self.inline(getattr(inner, "jaxpr", inner), consts, args)
+        return [self.one(name, p, args, eqn)]
+
+    def unroll(self, p: Any, args: list[int], eqn: Any) -> list[int]:
+        """A loop of fixed length, step by step."""
+        length, n_const, n_carry = p["length"], p["num_consts"], p["num_carry"]
+        if length > MAX_LOOP:
+            raise self.refuse(f"a loop of {length} steps (at most {MAX_LOOP} are unrolled)")
+        consts, carry, rows = args[:n_const], args[n_const:][:n_carry], args[n_const + n_carry :]
+        shapes = [v.aval.shape for v in eqn.invars[n_const + n_carry :]]
+        kept: list[list[int]] = [[] for _ in eqn.outvars[n_carry:]]
+        order = range(length)[::-1] if p["reverse"] else range(length)
+        for i in order:
+            at = [self.row(slot, shape, i) for slot, shape in zip(rows, shapes, strict=True)]
+            got = self.inline(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *at])
+            carry = got[:n_carry]
+            for k, slot in zip(kept, got[n_carry:], strict=True):
+                k.append(slot)
+        out = []
+        for k, v in zip(kept, eqn.outvars[n_carry:], strict=True):
+            k = k[::-1] if p["reverse"] else k
+            out.append(self.stack(k, 0, tuple(v.aval.shape)))
+        return [*carry, *out]
+
+    def row(self, slot: int, shape: tuple[int, ...], i: int) -> int:
+        start = (i, *(0 for _ in shape[1:]))
+        stop, stride = (i + 1, *shape[1:]), (1,) * len(shape)
+        cut = self.put("slice", slot, start=start, stop=stop, stride=stride)
+        return self.put("reshape", cut, shape=tuple(shape[1:]))
+
+    def stack(self, slots: list[int], axis: int, shape: tuple[int, ...]) -> int:
+        one = tuple(1 if i == axis else n for i, n in enumerate(shape))
+        parts = [self.put("reshape", s, shape=one) for s in slots]
+        return self.put("concatenate", *parts, axis=axis)
+
+    def one(self, name: str, p: Any, args: list[int], eqn: Any) -> int:
+        out = eqn.outvars[0].aval
+        if name in _NOTHING:
+            return args[0]
+        if name in _SAME:
+            if name in ("and", "or", "not") and out.dtype != np.bool_:
+                raise self.refuse(f"`{name}` on integers")
+            if name == "div" and out.dtype.kind in "iu":
+                raise self.refuse("division of integers")
+            if name == "pow" and (k := self.number(args[1])) is not None:
+                return self.power(args[0], k)
+            return self.put(_SAME[name], *args)
+        if name == "integer_pow":
+            return self.power(args[0], Fraction(int(p["y"])))
+        if name == "exp2":
+            return self.put("power", self.constant(2.0), args[0])
+        if name == "convert_element_type":
+            return self.convert(np.dtype(p["new_dtype"]), args[0], eqn.invars[0].aval)
+        if name == "select_n" and len(args) == 3 and eqn.invars[0].aval.dtype == np.bool_:
+            return self.put("select", *args)
+        if name == "clamp":
+            low, x, high = args
+            return self.put("minimum", self.put("maximum", x, low), high)
+        if name == "broadcast_in_dim":
+            axes = tuple(map(int, p["broadcast_dimensions"]))
+            if not out.shape:
+                return args[0]
+            return self.put("broadcast", args[0], shape=tuple(out.shape), axes=axes)
+        if (
+            name in ("reshape", "squeeze", "expand_dims")
+            and p.get("dimensions") is None
+            or (name in ("squeeze", "expand_dims"))
+        ):
+            return self.put("reshape", args[0], shape=tuple(out.shape))
+        if name == "transpose":
+            return self.put("transpose", args[0], axes=tuple(map(int, p["permutation"])))
+        folds = {"sum": "sum", "max": "largest", "min": "smallest", "prod": "product"}
+        if name.removeprefix("reduce_") in folds and name.startswith("reduce_"):
+            op = folds[name.removeprefix("reduce_")]
+            return self.put(op, args[0], axes=tuple(map(int, p["axes"])))
+        if name == "dot_general":
+            contract, batch = (
+                tuple(tuple(map(int, side)) for side in pair) for pair in p["dimension_numbers"]
+            )
+            return self.put("dot", *args, contract=contract, batch=batch)
+        if name == "concatenate":
+            return self.put("concatenate", *args, axis=int(p["dimension"]))
+        if name == "stack":
+            return self.stack(args, int(p["axis"]), tuple(out.shape))
+        if name == "slice":
+            stride = p["strides"] or (1,) * len(p["start_indices"])
+            stop = tuple(map(int, p["limit_indices"]))
+            start = tuple(map(int, p["start_indices"]))
+            return self.put(
+                "slice", args[0], start=start, stop=stop, stride=tuple(map(int, stride))
+            )
+        if name == "rev":
+            return self.put("reverse", args[0], axes=tuple(map(int, p["dimensions"])))
+        if name == "iota":
+            shape, axis = p["shape"], p["dimension"]
+            ramp = np.arange(shape[axis]).reshape(
+                [-1 if i == axis else 1 for i in range(len(shape))]
+            )
+            return self.constant(np.broadcast_to(ramp, shape))
+        raise self.refuse(f"the primitive `{name}`")
+
+    def number(self, slot: int) -> Fraction | None:
+        if slot < self.n_in:
+            return None
+        s = self.steps[slot - self.n_in]
+        if s.op == "broadcast":
+            return self.number(s.args[0])
+        return s.params["value"] if s.op == "number" else None
+
+    def power(self, base: int, k: Fraction) -> int:
+        if k == 1:
+            return base
+        return self.put("square", base) if k == 2 else self.put("power_of", base, exponent=k)
+
+    def convert(self, to: np.dtype, slot: int, aval: Any) -> int:
+        came = aval.dtype
+        if came == np.bool_ and to.kind == "f":
+            one, zero = self.constant(1.0), self.constant(0.0)
+            shape = tuple(aval.shape)
+            if shape:
+                one = self.put("broadcast", one, shape=shape, axes=())
+                zero = self.put("broadcast", zero, shape=shape, axes=())
+            return self.put("select", slot, zero, one)
+        if to.kind in "iub" and came.kind == "f":
+            raise self.refuse(f"a conversion from {came} to {to} (it rounds)")
+        if to == np.bool_ and came != np.bool_:
+            return self.put("ne", slot, self.constant(0.0))
+        return slot
+
+
+# -- back to JAX ----------------------------------------------------------------------------------
+
+_IN_JAX: dict[str, Callable] = {
+    "neg": jnp.negative,
+    "sub": jnp.subtract,
+    "mul": jnp.multiply,
+    "div": jnp.divide,
+    "asin": jnp.arcsin,
+    "acos": jnp.arccos,
+    "atan": jnp.arctan,
+    "rsqrt": jax.lax.rsqrt,
+    "logistic": jax.nn.sigmoid,
+    "erf": jax.scipy.special.erf,
+    "erfc": jax.scipy.special.erfc,
+    "lt": jnp.less,
+    "le": jnp.less_equal,
+    "gt": jnp.greater,
+    "ge": jnp.greater_equal,
+    "eq": jnp.equal,
+    "ne": jnp.not_equal,
+    "and": jnp.logical_and,
+    "or": jnp.logical_or,
+    "not": jnp.logical_not,
+    "select": lambda c, no, yes: jnp.where(c, yes, no),
+}
+
+
+def evaluate_in_jax(program: Program, args: Sequence[Any]) -> jax.Array:
+    """The program in JAX, in the floating type of its arguments; traceable and differentiable."""
+    dtype = jnp.result_type(*args)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+    given = [jnp.asarray(a, dtype) for a in args]
+    scalars = all(not a.shape for a in program.ins)
+    if scalars and any(a.ndim for a in given) and any(s.op in STRUCTURAL for s in program.steps):
+        given = jnp.broadcast_arrays(*given)
+        inner = jnp.vectorize(lambda *a: evaluate_in_jax(program, a))
+        return inner(*given)
+
+    def step(s: Step, values: list[Any], arrays: Any) -> Any:
+        if s.op == "number":
+            return jnp.asarray(float(s.params["value"]), dtype)
+        if s.op in ("pi", "e"):
+            return jnp.asarray(getattr(math, s.op), dtype)
+        if s.op == "array":
+            a = arrays[s.params["name"]]
+            return jnp.asarray(a, None if a.dtype == bool else dtype)
+        if s.op == "power_of":
+            k = s.params["exponent"]
+            return values[0] ** (int(k) if k == int(k) else float(k))
+        if s.op in STRUCTURAL:
+            return _restructure(s, values)
+        return _IN_JAX.get(s.op, getattr(jnp, s.op, None))(*values)  # type: ignore[misc]
+
+    from infsup.core.program import evaluate
+
+    return evaluate(program, given, step)
+
+
+def _restructure(s: Step, args: list[Any]) -> Any:
+    p, x = s.params, args[0]
+    if s.op == "broadcast":
+        return jax.lax.broadcast_in_dim(x, p["shape"], p["axes"])
+    if s.op == "dot":
+        return jax.lax.dot_general(
+            *args, (p["contract"], p["batch"]), precision=jax.lax.Precision.HIGHEST
+        )
+    if s.op == "concatenate":
+        return jnp.concatenate(args, axis=p["axis"])
+    if s.op == "slice":
+        return jax.lax.slice(x, p["start"], p["stop"], p["stride"])
+    plain: dict[str, Callable] = {
+        "reshape": lambda: x.reshape(p["shape"]),
+        "transpose": lambda: x.transpose(p["axes"]),
+        "reverse": lambda: jnp.flip(x, p["axes"]),
+        "sum": lambda: jnp.sum(x, p["axes"]),
+        "product": lambda: jnp.prod(x, p["axes"]),
+        "largest": lambda: jnp.max(x, p["axes"]),
+        "smallest": lambda: jnp.min(x, p["axes"]),
+    }
+    return plain[s.op]()
+
+
+assert set(LEAVES) == {"number", "pi", "e", "array"}
