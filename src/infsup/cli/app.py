@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from infsup.cli import bench, certifying, checking, doctor, listing, solving
+from infsup.cli import bench, certifying, checking, doctor, listing, solving, verifying
 from infsup.cli.command import command
 from infsup.cli.exits import (
     BROKEN_PIPE,
@@ -58,6 +58,7 @@ def _root(
 command(app, "list")(listing.list_names)
 command(app, "solve")(solving.solve)
 command(app, "check")(checking.check)
+command(app, "verify")(verifying.verify)
 app.add_typer(certify, name="certify")
 command(certify, "predictions", within="certify")(certifying.predictions)
 command(certify, "mean", within="certify")(certifying.mean)

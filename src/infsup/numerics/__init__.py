@@ -14,6 +14,10 @@ PUBLIC = {
     "GaussianMixture": "gaussian_mixture",
     "Atoms": "gaussian_mixture",
     "ring": "gaussian_mixture",
+    "radii": "newton_kantorovich",
+    "polar_factor": "polar",
+    "newton_schulz": "polar",
+    "singular_value_range": "polar",
 }
 
 __getattr__, __dir__ = lazy(__name__, PUBLIC)

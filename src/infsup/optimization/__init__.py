@@ -14,7 +14,7 @@ METHODS = {
 
 BOUNDS = {"SubOptimality": "bounds", "Stationarity": "bounds"}
 
-OTHERS = {"Smooth": "problem", "FiniteSum": "problem"}
+OTHERS = {"Smooth": "problem", "FiniteSum": "problem", "frank_wolfe": "conditional_gradient"}
 
 PUBLIC = {**PROBLEMS, **METHODS, **BOUNDS, **OTHERS}
 

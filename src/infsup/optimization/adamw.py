@@ -20,7 +20,7 @@ class AdamW(IterativeMethod):
         steps: the budget.
         batch: rows a step, at most as many as there are; None for the whole objective.
         weight_decay: >= 0; not part of the objective.
-        schedule: of the rate: "constant", "linear", "cosine".
+        schedule: of the rate: "constant", "linear", "cosine", "inverse".
 
     Raises:
         UsageError: a number outside its range.

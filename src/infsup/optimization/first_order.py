@@ -13,7 +13,7 @@ from infsup.networks.recipes import trainable
 from infsup.optimization.model import begin
 from infsup.optimization.problem import FiniteSum, Smooth
 
-SCHEDULES = ("constant", "linear", "cosine")
+SCHEDULES = ("constant", "linear", "cosine", "inverse")
 MEMORY = 0.99
 
 
@@ -27,14 +27,17 @@ class State(NamedTuple):
 
 
 def schedule(name: str, rate: Any, steps: Any) -> Callable:
-    """The rate as a function of the step's number, falling to zero after the last one.
+    """The rate as a function of the step's number n = 0, 1, ...
 
-    Formula: rate, rate (1 - n/steps), or rate (1 + cos(pi n/steps))/2.
+    Formula: rate; rate (1 - n/steps) and rate (1 + cos(pi n/steps))/2, which fall to zero after the
+    last step; rate/(n + 1), which needs no budget.
     """
 
     def at(count):
         if name == "constant":
             return rate
+        if name == "inverse":
+            return rate / (jnp.asarray(count, jnp.result_type(rate)) + 1)
         part = jnp.asarray(count, jnp.float32) / jnp.asarray(steps, jnp.float32)
         part = jnp.clip(part, 0.0, 1.0)
         return rate * (1.0 - part if name == "linear" else 0.5 * (1.0 + jnp.cos(math.pi * part)))

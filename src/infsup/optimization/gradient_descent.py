@@ -22,7 +22,7 @@ class GradientDescent(IterativeMethod):
         model: a recipe, a module as the start, or `key -> module`; the problem's own by default.
         rate: step size, > 0.
         steps: the budget.
-        schedule: of the rate: "constant", "linear", "cosine".
+        schedule: of the rate: "constant", "linear", "cosine", "inverse".
 
     Raises:
         UsageError: a number outside its range.

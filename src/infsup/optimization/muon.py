@@ -51,7 +51,7 @@ class Muon(IterativeMethod):
         batch: rows a step, at most as many as there are; None for the whole objective.
         momentum: in [0, 1).
         weight_decay: >= 0; not part of the objective.
-        schedule: of the rate: "constant", "linear", "cosine".
+        schedule: of the rate: "constant", "linear", "cosine", "inverse".
 
     Raises:
         UsageError: a number outside its range.

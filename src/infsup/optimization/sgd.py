@@ -23,7 +23,7 @@ class SGD(IterativeMethod):
         steps: the budget.
         batch: rows a step, at most as many as there are.
         momentum: in [0, 1).
-        schedule: of the rate: "constant", "linear", "cosine".
+        schedule: of the rate: "constant", "linear", "cosine", "inverse".
 
     Raises:
         UsageError: a number outside its range.

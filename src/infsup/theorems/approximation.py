@@ -1,0 +1,1 @@
+"""Approximation by networks: constructions with their exact errors, and lower bounds."""

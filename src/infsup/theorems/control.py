@@ -1,0 +1,1 @@
+"""Control: verification, dual bounds, Riccati."""

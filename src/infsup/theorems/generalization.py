@@ -1,0 +1,1 @@
+"""Learning from samples: bounds that hold with a stated probability."""

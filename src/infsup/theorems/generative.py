@@ -1,0 +1,1 @@
+"""Generative models and transport: identities in closed form, and bounds with both sides."""
