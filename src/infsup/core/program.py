@@ -20,17 +20,14 @@ from infsup.core.storage import number_to_text, text_to_number
 
 MAX_STEPS = 20_000
 
-UNARY = frozenset(
+_ONE = (
     "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh sinh cosh asin acos atan "
-    "logistic erf erfc cbrt".split()
+    "logistic erf erfc cbrt not"
 )
-BINARY = frozenset("add sub mul div maximum minimum power".split())
-COMPARISONS = frozenset("lt le gt ge eq ne".split())
-LOGIC = {"and": 2, "or": 2, "not": 1}
+_TWO = "add sub mul div maximum minimum power lt le gt ge eq ne and or"
 ELEMENTWISE = {
-    **dict.fromkeys(UNARY, 1),
-    **dict.fromkeys(BINARY | COMPARISONS, 2),
-    **LOGIC,
+    **dict.fromkeys(_ONE.split(), 1),
+    **dict.fromkeys(_TWO.split(), 2),
     "power_of": 1,  # parameter `exponent`: an exact number
     "select": 3,  # (condition, where false, where true)
 }
@@ -198,12 +195,13 @@ def _erfc(x: Any) -> Any:
     return scipy.special.erfc(x)
 
 
+_NUMPY = (
+    "abs sign exp expm1 log log1p sqrt square sin cos tan tanh sinh cosh add maximum minimum "
+    "power cbrt"
+)
 _FLOAT64: dict[str, Callable] = {
-    **{
-        name: getattr(np, {"neg": "negative"}.get(name, name))
-        for name in "neg abs sign exp expm1 log log1p sqrt square sin cos tan tanh sinh cosh "
-        "add maximum minimum power cbrt".split()
-    },
+    **{name: getattr(np, name) for name in _NUMPY.split()},
+    "neg": np.negative,
     "asin": np.arcsin,
     "acos": np.arccos,
     "atan": np.arctan,

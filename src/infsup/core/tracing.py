@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from infsup.core.errors import UsageError
-from infsup.core.program import ELEMENTWISE, LEAVES, STRUCTURAL, Argument, Program, Step
+from infsup.core.program import ELEMENTWISE, STRUCTURAL, Argument, Program, Step, evaluate
 
+_AS_IT_IS = (
+    "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh sinh cosh asin acos atan "
+    "logistic erf erfc cbrt add sub mul div lt le gt ge eq ne and or not"
+)
 _SAME = {
-    **{n: n for n in "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh".split()},
-    **{n: n for n in "sinh cosh asin acos atan logistic erf erfc cbrt".split()},
-    **{n: n for n in "add sub mul div lt le gt ge eq ne and or not".split()},
+    **{name: name for name in _AS_IT_IS.split()},
     "add_any": "add",
     "max": "maximum",
     "min": "minimum",
     "pow": "power",
-    "lt_to": "lt",
-    "le_to": "le",
 }
 """JAX primitive -> operation, where nothing else changes."""
 _NOTHING = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reduce_precision", "pvary")
@@ -210,11 +210,7 @@ class _Writer:
             if not out.shape:
                 return args[0]
             return self.put("broadcast", args[0], shape=tuple(out.shape), axes=axes)
-        if (
-            name in ("reshape", "squeeze", "expand_dims")
-            and p.get("dimensions") is None
-            or (name in ("squeeze", "expand_dims"))
-        ):
+        if name in ("reshape", "squeeze", "expand_dims"):
             return self.put("reshape", args[0], shape=tuple(out.shape))
         if name == "transpose":
             return self.put("transpose", args[0], axes=tuple(map(int, p["permutation"])))
@@ -328,9 +324,7 @@ def evaluate_in_jax(program: Program, args: Sequence[Any]) -> jax.Array:
             return values[0] ** (int(k) if k == int(k) else float(k))
         if s.op in STRUCTURAL:
             return _restructure(s, values)
-        return _IN_JAX.get(s.op, getattr(jnp, s.op, None))(*values)  # type: ignore[misc]
-
-    from infsup.core.program import evaluate
+        return (_IN_JAX.get(s.op) or getattr(jnp, s.op))(*values)
 
     return evaluate(program, given, step)
 
@@ -357,6 +351,3 @@ def _restructure(s: Step, args: list[Any]) -> Any:
         "smallest": lambda: jnp.min(x, p["axes"]),
     }
     return plain[s.op]()
-
-
-assert set(LEAVES) == {"number", "pi", "e", "array"}

@@ -145,7 +145,8 @@ class Enclosure:
         """The function in float64, without proof: for search only.
 
         Args:
-            x: [...], and one such array for each further argument.
+            x: [...].
+            more: one such array for each further argument.
         """
         args = [np.asarray(a, np.float64) for a in (x, *more)]
         if self._plain:
@@ -161,8 +162,7 @@ class Enclosure:
             DomainFault: it cannot be shown that the function is defined on all of them.
         """
         with precision(self.bits):
-            value = self._run(x, _Balls())
-        return value
+            return self._run(x, _Balls())
 
     def taylor(self, x: arb, n: int) -> list[arb]:
         """Taylor coefficients: the k-th ball contains f^(k)(s)/k! for every s in `x`.
@@ -281,7 +281,7 @@ class _Kink(ArithmeticError):
 
 
 def _nearly_not_negative(x: arb) -> bool:
-    """Below 0 by no more than the balls' own rounding; radii have 30 bits, and errors grow on the way."""
+    """Below 0 by no more than the balls' own rounding (radii have 30 bits, and errors grow)."""
     slack = arb(2) ** (-flint.ctx.prec // 2) * (1 + abs(x).upper()) + x.rad() * arb(2) ** -20
     return x.lower() >= -slack
 
@@ -541,8 +541,7 @@ class _Balls:
     def op_eq(self, x, y):
         if x is y:
             return True
-        same = self.compare(x, y, lambda a, b: a == b, lambda a, b: not a.overlaps(b))
-        return same
+        return self.compare(x, y, lambda a, b: a == b, lambda a, b: not a.overlaps(b))
 
     def op_ne(self, x, y):
         found = self.op_eq(x, y)
@@ -619,13 +618,14 @@ class _Series(_Balls):
         return self.lead(getattr(x, op)(), head)
 
     def integrated(self, x: Any, head: arb, slope: Any) -> Any:
-        """g of a series, from g at its leading coefficient and the series of g'(x)."""
+        """A function g of a series, from g at its leading coefficient and the series of g'(x)."""
         inner = (x.coeffs() + [arb(0)] * (self.n + 1))[: self.n + 1]
         q = (slope.coeffs() + [arb(0)] * (self.n + 1))[: self.n + 1]
-        t = [head]
-        for k in range(1, self.n + 1):
-            t.append(sum((j * inner[j] * q[k - j] for j in range(1, k + 1)), arb(0)) / k)
-        return arb_series(t, prec=self.n + 1)
+        rest = [
+            sum((j * inner[j] * q[k - j] for j in range(1, k + 1)), arb(0)) / k
+            for k in range(1, self.n + 1)
+        ]
+        return arb_series([head, *rest], prec=self.n + 1)
 
     def op_logistic(self, x):
         if isinstance(x, arb):
@@ -634,9 +634,10 @@ class _Series(_Balls):
         return self.sigmoidal(x, head, lambda t: t - _Balls().op_square(t), 1)
 
     def sigmoidal(self, x: Any, head: arb, slope: Callable[[arb], arb], linear: int) -> Any:
-        """tanh or the logistic function t of a series, by t' = (1 - t^2) x' or (t - t^2) x'.
+        """Of a series, tanh or the logistic function t of a series, by t' = (1 - t^2) x' or (t - t^2) x'.
 
         Args:
+            x: the series.
             head: the value at the leading coefficient.
             slope: of a value t, the factor of x'.
             linear: 1 where t itself stands in that factor, else -1.

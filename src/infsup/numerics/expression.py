@@ -16,12 +16,8 @@ MAX_DEPTH = 30
 MAX_EXPONENT = 64
 MAX_INTEGER = 10**15
 
-FUNCTIONS = {
-    **{name: 1 for name in "sin cos tan tanh sinh cosh exp log sqrt abs sigmoid relu".split()},
-    **{name: 1 for name in "arctan erf log1p expm1".split()},
-    "minimum": 2,
-    "maximum": 2,
-}
+_ONE = "sin cos tan tanh sinh cosh arctan exp expm1 log log1p sqrt abs sigmoid relu erf"
+FUNCTIONS = {**dict.fromkeys(_ONE.split(), 1), "minimum": 2, "maximum": 2}
 """Name -> number of arguments."""
 _OPS = {"sigmoid": "logistic", "arctan": "atan"}
 _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
