@@ -1,0 +1,119 @@
+"""Formulas as MathML, and the font that they are set in."""
+
+import base64
+import functools
+import html
+import pathlib
+import re
+
+from math_core import LatexError, LatexToMathML
+
+from infsup.core.errors import UsageError
+
+MACROS = {
+    "widetilde": r"\tilde{#1}",
+    "bm": r"\boldsymbol{#1}",
+    "argmin": r"\operatorname*{arg\,min}",
+    "argmax": r"\operatorname*{arg\,max}",
+    "KL": r"\operatorname{KL}",
+    "TV": r"\operatorname{TV}",
+    "Var": r"\operatorname{Var}",
+    "Cov": r"\operatorname{Cov}",
+    "tr": r"\operatorname{tr}",
+    "sign": r"\operatorname{sign}",
+    "relu": r"\operatorname{ReLU}",
+    "eps": r"\varepsilon",
+    "R": r"\mathbb{R}",
+    "E": r"\mathbb{E}",
+    "P": r"\mathbb{P}",
+    "N": r"\mathbb{N}",
+    "Z": r"\mathbb{Z}",
+    "Q": r"\mathbb{Q}",
+}
+"""Words that formulas may use beyond those of math-core. For `\\substack` write `subarray`."""
+
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\$(.+?)\$|\\\((.+?)\\\)", re.DOTALL)
+
+
+@functools.cache
+def _converter() -> LatexToMathML:
+    return LatexToMathML(fancy_error=False, macros=MACROS)
+
+
+def to_mathml(latex: str, *, display: bool = False) -> str:
+    """A formula as one `<math>` element.
+
+    Args:
+        latex: the formula, without dollars.
+        display: whether it stands in a line of its own.
+
+    Raises:
+        UsageError: LaTeX that math-core cannot read or does not set right; it is named.
+    """
+    try:
+        made = _converter().convert_with_local_state(latex.strip(), displaystyle=display)
+    except LatexError as error:
+        shown = latex.strip() if len(latex) < 120 else latex.strip()[:117] + "..."
+        raise UsageError(f"the formula `{shown}` cannot be set: {error}") from None
+    # HTML's names, such as ApplyFunction, mean nothing to XML
+    return re.sub(r"&(?!(?:lt|gt|amp|quot);)\w+;", lambda found: html.unescape(found[0]), made)
+
+
+def prose(text: str) -> str:
+    """Words with formulas in dollars as HTML, everything else escaped.
+
+    Args:
+        text: `$...$` and `\\(...\\)` stand in the line, `$$...$$` and `\\[...\\]` in one of their
+            own; an empty line begins a paragraph. Text without any of them is one formula.
+
+    Returns:
+        Paragraphs and `<math>` elements.
+
+    Raises:
+        UsageError: as for `to_mathml`.
+    """
+    if not _FORMULA.search(text):
+        return to_mathml(text, display=True) if _is_formula(text) else _paragraphs(text)
+    out, end, words = [], 0, ""
+    for found in _FORMULA.finditer(text):
+        words += _escaped(text[end : found.start()])
+        end = found.end()
+        shown, inline = found[1] or found[2], found[3] or found[4]
+        if inline is not None:
+            words += to_mathml(inline)
+        else:
+            out += [_wrapped(words), to_mathml(shown, display=True)]
+            words = ""
+    out.append(_wrapped(words + _escaped(text[end:])))
+    return "".join(out)
+
+
+def _is_formula(text: str) -> bool:
+    """Words alone are no formula: `x` is one, and so is anything with a command or a relation."""
+    return bool(re.search(r"\\[a-zA-Z]|[\^_=<>]", text)) or len(text.strip()) == 1
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text)
+
+
+def _paragraphs(text: str) -> str:
+    return _wrapped(_escaped(text))
+
+
+def _wrapped(escaped: str) -> str:
+    parts = (p.strip() for p in re.split(r"\n\s*\n", escaped))
+    return "".join(f"<p>{p}</p>" for p in parts if p)
+
+
+def font_face(name: str = "M") -> str:
+    """The CSS rule that holds the math font itself, so that a page needs no other file.
+
+    STIX Two Math, cut down by tools/make_math_font.py; SIL Open Font License, math.LICENSE.txt.
+    """
+    font = pathlib.Path(__file__).with_name("math.woff2").read_bytes()
+    return (
+        f"@font-face{{font-family:{name};src:url(data:font/woff2;base64,"
+        f"{base64.b64encode(font).decode()});"
+        "ascent-override:86%;descent-override:24%;line-gap-override:0%}"
+    )
