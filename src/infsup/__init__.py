@@ -59,6 +59,7 @@ PUBLIC = {
     "generalization": "generalization",
     "approximation": "approximation",
     "control": "control",
+    "generative": "generative",
     "networks": "networks",
     "data": "data",
     "problems": "problems",
