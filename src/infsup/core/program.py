@@ -311,10 +311,14 @@ def describe(program: Program, slot: int, limit: int = 120) -> str:
         if s.op in ("square", "power_of"):
             return f"{inner[0]}**{_number(s.params.get('exponent', Fraction(2)))}"
         if s.op == "select":
-            return f"where({inner[0]}, {inner[2]}, {inner[1]})"
-        return f"{s.op}({', '.join(inner)})"
+            return f"where({', '.join(_bare(inner[i]) for i in (0, 2, 1))})"
+        return f"{s.op}({', '.join(map(_bare, inner))})"
 
-    text = go(slot, limit)
+    return _bare(go(slot, limit))
+
+
+def _bare(text: str) -> str:
+    """Without brackets around the whole."""
     return text[1:-1] if text.startswith("(") and _closes_last(text) else text
 
 

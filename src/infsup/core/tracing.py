@@ -119,8 +119,8 @@ class _Writer:
     def refuse(self, what: str) -> UsageError:
         return UsageError(
             f"`{self.label}` uses {what}, which has no enclosure",
-            f"Known are {', '.join(sorted(set(ELEMENTWISE) - {'select', 'power_of'}))}, where, and "
-            "sums, products and shapes of arrays.",
+            f"Known are {', '.join(sorted(set(ELEMENTWISE) - {'select', 'power_of'}))}, where, loops "
+            f"of up to {MAX_LOOP} steps, and sums, products and shapes of arrays.",
             "write it with these; or give its Lipschitz constant where the problem takes one "
             "(lipschitz=...)",
         )
@@ -324,7 +324,8 @@ def evaluate_in_jax(program: Program, args: Sequence[Any]) -> jax.Array:
             return values[0] ** (int(k) if k == int(k) else float(k))
         if s.op in STRUCTURAL:
             return _restructure(s, values)
-        return (_IN_JAX.get(s.op) or getattr(jnp, s.op))(*values)
+        act: Callable = _IN_JAX.get(s.op) or getattr(jnp, s.op)
+        return act(*values)
 
     return evaluate(program, given, step)
 

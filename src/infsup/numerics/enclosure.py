@@ -198,7 +198,7 @@ class Enclosure:
                 raise NotSmooth(str(self.program))
             return found[1] if len(found) > 1 else arb(0)
 
-    def check(self, a: float, b: float) -> None:
+    def check(self, a: float | int, b: float | int) -> None:
         """Shows by bisection that the function is defined and does not jump on [a, b].
 
         Jumps are found where a condition switches between values that differ by more than 1e-9
@@ -207,6 +207,7 @@ class Enclosure:
         Raises:
             DomainFault: a pole, a branch or a jump: names the sub-expression and the box.
         """
+        a, b = float(a), float(b)
         for end in (a, b):
             self.ball(exact(end))
         todo, boxes = [(a, b)], 0
@@ -214,8 +215,8 @@ class Enclosure:
             low, high = todo.pop()
             boxes += 1
             mid = low + (high - low) / 2
-            last = boxes > MAX_BOXES or high - low <= 2.0**-45 * max(b - a, abs(low), abs(high))
-            last = last or not low < mid < high
+            last = boxes > MAX_BOXES or high - low <= 2.0**-45 * max(abs(low), abs(high))
+            last = last or not low < mid < high or high - low < 2.0**-300 * (b - a)
             arithmetic, fault = _Balls(), None
             try:
                 with precision(self.bits):
@@ -634,7 +635,7 @@ class _Series(_Balls):
         return self.sigmoidal(x, head, lambda t: t - _Balls().op_square(t), 1)
 
     def sigmoidal(self, x: Any, head: arb, slope: Callable[[arb], arb], linear: int) -> Any:
-        """Of a series, tanh or the logistic function t of a series, by t' = (1 - t^2) x' or (t - t^2) x'.
+        """The series of t = tanh(x) by t' = (1 - t^2) x', or of the logistic t by (t - t^2) x'.
 
         Args:
             x: the series.
