@@ -256,3 +256,11 @@ def test_structures_that_do_not_fit():
 
     with pytest.raises(HypothesisError, match="takes a key"):
         isp.run(PROBLEM, AdamW(Dropping(jnp.zeros((2, 5))), batch=16), 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3,)])
+def test_muon_takes_a_bare_point(shape):
+    """A bare matrix leaves no tree of vectors, a bare vector none of matrices."""
+    problem = Minimize(lambda w: jnp.sum((w - 1) ** 2), jnp.zeros(shape))
+    method = Muon(rate=0.1, steps=300, batch=None, schedule="linear")
+    assert np.allclose(isp.run(problem, method, 0).answer, 1.0, atol=1e-2)

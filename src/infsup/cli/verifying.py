@@ -322,7 +322,7 @@ def _summary(
         flags = ["--failed", "--broken" * broken, f"--{size}" * (size != "default")]
         after = " ".join(["infsup verify", *(f for f in flags if f)])
     else:
-        after = "infsup report --open"
+        after = "infsup verify" if broken else "infsup report --open"
     screen.rows([("saved", str(path)), ("next", after)], label=7)
 
 

@@ -102,8 +102,9 @@ class Muon(IterativeMethod):
             (mg, vg), (mp, vp) = _cut(updates), _cut(params)
             o, first = orthogonal.update(mg, state.matrices[0], mp)
             scaled = jax.tree.map(lambda a: (0.2 * math.sqrt(max(_shape(a)))) * a, o)
-            u, second = after.update(scaled, state.matrices[1], mp)
-            v, rest = vectors.update(vg, state.rest, vp)
+            # a bare matrix leaves no tree of vectors, and a bare vector none of matrices
+            u, second = after.update(scaled, state.matrices[1], mp) if mp is not None else (o, state.matrices[1])
+            v, rest = vectors.update(vg, state.rest, vp) if vp is not None else (vg, state.rest)
             worst = jnp.zeros((), jnp.float32)
             for a in jax.tree.leaves(o):
                 worst = jnp.maximum(worst, residual(a).astype(jnp.float32))

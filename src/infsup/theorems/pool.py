@@ -110,7 +110,7 @@ class Worker:
             return "interrupted"
         if self.process is not None and self.process.poll() is None:
             return ""
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115: it lives as long as the process
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "infsup.theorems.worker"],
             stdin=subprocess.PIPE,

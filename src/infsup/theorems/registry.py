@@ -270,6 +270,18 @@ def generator(theorem_id: str, key: int) -> np.random.Generator:
     return np.random.default_rng([key, *theorem_id.encode()])
 
 
+def pick(size: Any, quick: int, default: int, full: int) -> int:
+    """The number that belongs to a size."""
+    return {"quick": quick, "default": default, "full": full}[size]
+
+
+def short(x: Fraction, *, up: bool) -> Fraction:
+    """A fraction with a denominator of 200 bits, not below (`up`) or not above x: for print."""
+    scaled = x * 2**200
+    whole = math.ceil(scaled) if up else math.floor(scaled)
+    return Fraction(whole, 2**200)
+
+
 def _rational(x: Number) -> Number:
     return x if isinstance(x, float) and math.isinf(x) else Fraction(x)
 

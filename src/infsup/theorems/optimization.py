@@ -1,0 +1,704 @@
+"""Optimisation: rates that are attained, a-posteriori gaps, and what the limits are."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from infsup.core.figure import Curve, Figure
+from infsup.theorems.registry import Compared, Finding, generator, pick, theorem
+
+
+@theorem(
+    "B04",
+    "Gradient descent finds a small gradient, convex or not",
+    statement=r"\min_{0\le k<K}\|\nabla f(w_k)\|^2 \;\le\; \frac{2L\,(f(w_0)-f^*)}{K},"
+    r"\qquad w_{k+1}=w_k-\tfrac1L\nabla f(w_k)",
+    hypotheses=("∇f is L-Lipschitz", "f ≥ f* > −∞", "step 1/L"),
+    source="Descent lemma [nesterov2018lectures, (1.2.13)]",
+    kind="proved_real",
+)
+def gradient_descent_stationarity(size, key, broken=False):
+    r"""Gradient descent on a Huber function and on a non-convex sum of logarithms.
+
+    Derivation: f(w - g/L) <= f(w) - |g|^2/L + |g|^2/(2L) = f(w) - |g|^2/(2L); the sum over k < K
+    telescopes. On the Huber function with corner t = R/K, from R, every gradient is L t, and
+    f(w_0) = L t^2 (K - 1/2): the bound is 2 - 1/K times the truth, so the constant 2 could not be
+    below 1. Broken: the constant 1/2.
+    """
+    import jax.numpy as jnp
+
+    from infsup.optimization import GradientDescent, Minimize
+    from infsup.theorems.trajectories import iterates
+
+    constant = 0.5 if broken else 2.0
+    K = pick(size, 50, 200, 2000)
+    L, R = 2.0, 3.0
+    t = R / K
+    compared, curves = [], []
+
+    def huber(w):
+        return jnp.sum(jnp.where(jnp.abs(w) <= t, L / 2 * w**2, L * t * jnp.abs(w) - L * t * t / 2))
+
+    def logarithms(w):
+        return jnp.sum(jnp.log1p(w**2))
+
+    start = 3.0 * generator("B04", key).normal(size=20)
+    for name, f, w0 in (("Huber", huber, [R]), ("Σ log(1 + w²)", logarithms, start)):
+        problem = Minimize(f, jnp.zeros(len(w0)))
+        w = iterates(GradientDescent(rate=1 / L, steps=K), problem, jnp.asarray(w0))
+        squared = np.sum((L * (w[:-1] - w[1:])) ** 2, 1)
+        bound = constant * L * float(f(jnp.asarray(w0))) / np.arange(1, K + 1)
+        least = np.minimum.accumulate(squared)
+        worst = int(np.argmax(least / bound))
+        compared.append(
+            Compared(
+                f"least squared gradient of {name} before step {worst + 1}",
+                float(least[worst]),
+                "<=",
+                float(bound[worst]),
+                1e-9,
+                "the step at which the two are closest",
+            )
+        )
+        if name == "Huber":
+            steps = np.arange(1, K + 1)
+            curves = [
+                Curve(steps, bound, "bound", "grey", "dashed"),
+                Curve(steps, least, "least squared gradient", "accent"),
+            ]
+    figure = Figure(
+        tuple(curves),
+        "steps K",
+        "squared gradient",
+        "On this Huber function the bound is within a factor 2 at the last step.",
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure)
+
+
+@theorem(
+    "B05",
+    "Gradient descent on convex functions: the exact worst case",
+    statement=r"f(w_k)-f^* \;\le\; \frac{L\,\|w_0-w^*\|^2}{4k+2},"
+    r"\qquad w_{k+1}=w_k-\tfrac1L\nabla f(w_k)",
+    hypotheses=("f convex", "∇f is L-Lipschitz", "step 1/L", "a minimiser w* exists"),
+    source="[drori2014performance], Theorem 3.1 (upper), Section 3 (attained)",
+    kind="proved_real",
+)
+def gradient_descent_worst_case(size, key, broken=False):
+    r"""Gradient descent on all Huber functions at once: the largest gap is the bound.
+
+    Derivation that it is attained: let f be the Huber function with corner t = R/(2k+1) and slope
+    L t, from w_0 = R. While w_j >= t the gradient is L t, so w_j = R - j t, and w_k = (k+1) t >= t.
+    Hence f(w_k) = L t w_k - L t^2/2 = L t^2 (k + 1/2) = L R^2/(4k + 2). That no convex function is
+    worse is the theorem of Drori and Teboulle; here the corner is searched for, and none of the
+    family exceeds it. Broken: the denominator 4k + 3.
+    """
+    import jax.numpy as jnp
+
+    from infsup.optimization import GradientDescent, Minimize
+    from infsup.theorems.trajectories import iterates
+
+    L, R = 2.0, 3.0
+    ks = [1, 5, 20] if size == "quick" else [1, 2, 5, 10, 20, 50, 100]
+    corners = np.unique([R / (2 * k + 1) for k in ks] + list(np.geomspace(0.005, 1.2, 400) * R))
+    t = jnp.asarray(corners)
+
+    def each(w):
+        inside = L / 2 * w**2
+        return jnp.where(jnp.abs(w) <= t, inside, L * t * jnp.abs(w) - L * t * t / 2)
+
+    # the family is one separable function: gradient descent treats each coordinate alone
+    problem = Minimize(lambda w: jnp.sum(each(w)), t)
+    w = iterates(GradientDescent(rate=1 / L, steps=max(ks)), problem, jnp.full(len(t), R))
+    compared = []
+    for k in ks:
+        gaps = np.asarray(each(jnp.asarray(w[k])))
+        bound = L * R**2 / (4 * k + (3 if broken else 2))
+        compared.append(
+            Compared(f"largest gap after {k} steps", float(gaps.max()), "==", bound, 1e-12 * bound)
+        )
+    k = ks[1]
+    figure = Figure(
+        (
+            Curve(corners / R, np.full(len(t), L * R**2 / (4 * k + 2)), "bound", "grey", "dashed"),
+            Curve(corners / R, np.asarray(each(jnp.asarray(w[k]))), f"gap, k = {k}", "accent"),
+        ),
+        "corner t of the Huber function, relative to the distance",
+        "gap",
+        f"The worst corner is 1/(2k + 1) = 1/{2 * k + 1}, and there the gap is the bound.",
+        log_x=True,
+    )
+    return Finding(tuple(compared), figure, "The bound is attained: no constant can be better.")
+
+
+@theorem(
+    "B08",
+    "Newton's method converges quadratically",
+    statement=r"\|e_{k+1}\| \;\le\; \frac{M\,\|e_k\|^2}{2\,(\mu-M\|e_k\|)},\qquad e_k=w_k-w^*",
+    hypotheses=(
+        "the Hessian is M-Lipschitz",
+        "H(w*) ⪰ μ I, μ > 0",
+        "‖e₀‖ < 2μ/(3M), so that the errors fall",
+        "full steps",
+    ),
+    source="[nesterov2018lectures], Theorem 1.2.5",
+    kind="proved_real",
+)
+def newton_quadratic(size, key, broken=False):
+    r"""Newton on w^2/2 + w^3/6 from both sides, where the bound is attained from the left.
+
+    Derivation: e+ = H(w)^-1 (H(w) e - g(w)) and g(w) = int_0^1 H(w* + s e) e ds, so |H e - g| <=
+    int M (1-s)|e|^2 ds = M|e|^2/2, and |H(w)^-1| <= 1/(mu - M|e|). For f = w^2/2 + w^3/6 (mu = M =
+    1), e+ = (e^2/2)/(1 + e): equality where e < 0. Below 2 mu/(3M) the right side is below |e|.
+    Broken: half the constant.
+    """
+    import jax.numpy as jnp
+
+    from infsup.optimization import Minimize, Newton
+    from infsup.theorems.trajectories import iterates
+
+    problem = Minimize(lambda w: jnp.sum(w**2 / 2 + w**3 / 6), jnp.zeros(1))
+    half = 0.5 if broken else 1.0
+    compared, curves = [], []
+    starts = [-0.3, 0.3] if size == "quick" else [-0.6, -0.3, -0.1, 0.1, 0.3, 0.6]
+    for start in starts:
+        e = iterates(Newton(steps=5, tolerance=0.0), problem, jnp.full(1, start))[:, 0]
+        first, after = np.abs(e[:-1]), np.abs(e[1:])
+        bound = half * first**2 / (2 * (1 - first))
+        used = first**2 > 1e-12
+        ratio = np.where(used, after / bound, 0)
+        worst = int(np.argmax(ratio))
+        relation = "==" if start < 0 else "<="
+        compared.append(
+            Compared(
+                f"error after step {worst + 1} from {start}",
+                float(after[worst]),
+                relation,
+                float(bound[worst]),
+                1e-14,
+                "attained from the left" if start < 0 else "",
+            )
+        )
+        if start == -0.3:
+            x = np.geomspace(1e-7, 0.5, 100)
+            curves = [
+                Curve(x, x**2 / (2 * (1 - x)), "bound", "grey", "dashed"),
+                Curve(first[used], after[used], "steps of Newton", "accent", "points"),
+            ]
+    figure = Figure(
+        tuple(curves),
+        "error before the step",
+        "error after the step",
+        "Each step squares the error; the first one attains the bound.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure)
+
+
+@theorem(
+    "B09",
+    "Newton and Kantorovich: a root is near, and how near",
+    statement=r"h=\beta\eta K\le\tfrac12 \;\Longrightarrow\; \exists\, x^*:\; F(x^*)=0,\;"
+    r" \|x^*-x_0\|\le t^*=\frac{1-\sqrt{1-2h}}{\beta K}",
+    hypotheses=(
+        "‖F'(x₀)⁻¹‖ ≤ β, ‖F'(x₀)⁻¹F(x₀)‖ ≤ η",
+        "F' is K-Lipschitz on the ball of radius t*",
+        "βηK ≤ 1/2",
+    ),
+    source="[kantorovich1982functional], XVIII.1.4, Theorem 6",
+    kind="proved_real",
+)
+def newton_kantorovich(size, key, broken=False):
+    r"""The radius for a square root, where it is attained, and for a Riccati equation.
+
+    Derivation for quadratics: with F(x) = x^2 - 2, x_0 = 3/2: beta = 1/3, eta = 1/12, K = 2, and
+    t* = (1 - sqrt(8/9))/(2/3) = 3/2 - sqrt 2, the distance itself; t** = 3/2 + sqrt 2 is the
+    distance of the other root. For F(P) = A'P + PA - PSP + Q the derivative X -> (A-SP)'X + X(A-SP)
+    is a matrix, and |F'(P) - F'(P')| <= 2|S||P - P'|. Its point is the Riccati solution of a finite
+    horizon. Broken: the radius eta, the length of one Newton step, which is too short.
+    """
+    import scipy.linalg as sl
+
+    from infsup import control, run
+    from infsup.numerics import radii
+
+    compared = []
+    r = radii(Fraction(1, 3), Fraction(1, 12), 2)
+    root2 = math.sqrt(2.0)
+    inner = 1 / 12 if broken else r.inner
+    compared.append(Compared("|x₀ − √2| at x₀ = 3/2", 1.5 - root2, "<=", inner, 1e-15))
+    compared.append(
+        Compared("radius over distance", inner / (1.5 - root2), "==", 1.0, 1e-14, "attained")
+    )
+    compared.append(Compared("|x₀ + √2|", 1.5 + root2, ">=", r.outer, 1e-14, "no root before t**"))
+    A, B = np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([[0.0], [1.0]])
+    Q, S = np.eye(2), B @ B.T
+    truth = sl.solve_continuous_are(A, B, Q, np.eye(1))
+    horizons = [3.0, 4.0, 8.0] if size == "quick" else [3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0]
+    points = []
+    for horizon in horizons:
+        problem = control.linear_quadratic(A, B, Q, 1.0, horizon=horizon, x0=np.ones(2))
+        P = np.asarray(run(problem, control.Riccati(), 0).evidence["value"])[0, :2, :2]
+        closed = A - S @ P
+        derivative = np.kron(np.eye(2), closed.T) + np.kron(closed.T, np.eye(2))
+        residual = A.T @ P + P @ A - P @ S @ P + Q
+        step = np.linalg.solve(derivative, residual.ravel())
+        beta = 1 / np.linalg.svd(derivative, compute_uv=False)[-1]
+        eta = float(np.linalg.norm(step))
+        found = eta if broken else radii(float(beta), eta, 2 * float(np.linalg.norm(S, 2))).inner
+        points.append((horizon, float(np.linalg.norm(P - truth)), found))
+    for horizon, error, found in points:
+        compared.append(
+            Compared(f"|P − P*| of horizon {horizon:g}", error, "<=", found, 1e-12 + 1e-9 * found)
+        )
+    h, e, f = (np.array(c) for c in zip(*points, strict=True))
+    figure = Figure(
+        (Curve(h, f, "radius t*", "grey", "dashed"), Curve(h, e, "true distance", "accent")),
+        "horizon of the Riccati equation",
+        "distance to the stationary solution",
+        "The radius, computed from the residual alone, is all but the true distance.",
+        log_y=True,
+    )
+    note = f"For the Riccati equation the radius is at most {(f / e).max():.3f} times the distance."
+    return Finding(tuple(compared), figure, note)
+
+
+@theorem(
+    "B13",
+    "Stochastic gradient descent on strongly convex functions",
+    statement=r"\mathbb{E}\|w_k-w^*\|^2 \;\le\; \frac{\max(M^2/\mu^2,\ \|w_1-w^*\|^2)}{k},"
+    r"\qquad h_k=\frac{1}{\mu k}",
+    hypotheses=(
+        "f is μ-strongly convex",
+        "E[G | w] = ∇f(w) and E|G|² ≤ M² at the iterates",
+        "step 1/(μk)",
+    ),
+    source="[nemirovski2009robust], (2.9)-(2.10)",
+    kind="confidence",
+)
+def sgd_strongly_convex(size, key, broken=False):
+    r"""SGD on |w - z|^2/2, z = 1 or -1 with equal chance; every run is a running mean.
+
+    Derivation: |w - h G - w*|^2 in the mean, with <grad f, w - w*> >= mu |w - w*|^2, gives a_{k+1}
+    <= (1 - 2/k) a_k + M^2/(mu k)^2. With a_k <= Q/k, Q >= M^2/mu^2, the right side is at most
+    Q (k - 1)/k^2 <= Q/(k + 1). Here mu = 1, the iterates stay in [-1, 1], so E|G|^2 = w^2 + 1 <= 2
+    = M^2; and w_{k+1} is the mean of k signs, so E|w_{k+1}|^2 = 1/k exactly. Compared are the ends
+    of betting intervals of the mean at level 1 - 1e-6 each. Broken: a quarter of the constant.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from infsup.core.intervals import betting
+    from infsup.optimization import SGD
+    from infsup.theorems.trajectories import Centre, many
+
+    problem = Centre(jnp.array([[1.0], [-1.0]]))
+    ks = (10, 100) if size == "quick" else (10, 100, 1000)
+    runs = pick(size, 4000, 20_000, 100_000)
+    compared, points = [], []
+    for k in ks:
+        method = SGD(rate=1.0, steps=k, batch=1, momentum=0.0, schedule="inverse")
+        last = many(method, problem, jnp.ones(1), jax.random.split(jax.random.key(key), runs))
+        squared = np.minimum(np.sum(last**2, 1), 1.0)
+        found = betting(squared, 2e-6)
+        bound = (0.5 if broken else 2.0) / (k + 1)
+        compared += [
+            Compared(f"E|w − w*|² after {k} steps, lower end", float(found.lower), "<=", bound),
+            Compared(f"its upper end against 1/{k}", float(found.upper), ">=", 1 / k),
+            Compared(f"its lower end against 1/{k}", float(found.lower), "<=", 1 / k),
+        ]
+        points.append((k + 1, float(squared.mean()), float(found.lower), float(found.upper)))
+    x, mean, low, high = (np.array(c) for c in zip(*points, strict=True))
+    figure = Figure(
+        (
+            Curve(x, low, "1 − 10⁻⁶ interval", "grey", "band", high),
+            Curve(x, 2.0 / x, "bound", "grey", "dashed"),
+            Curve(x, mean, f"mean of {runs} runs", "accent"),
+        ),
+        "k",
+        "mean squared error",
+        "The mean squared error falls as 1/k, half the bound.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure)
+
+
+@theorem(
+    "B19",
+    "AdamW's limits solve a box-constrained problem",
+    statement=r"\|x\|_\infty\le\tfrac1\lambda,\qquad"
+    r" x_i=\operatorname{clip}\!\left(x_i-\partial_i f(x),\ -\tfrac1\lambda,\ \tfrac1\lambda\right)"
+    r"\quad\text{for all } i",
+    hypotheses=(
+        "AdamW with weight decay λ > 0 converges, with decaying steps",
+        "∇f continuous; whole gradients",
+    ),
+    source="[xie2024implicit], Theorem 1.1",
+    kind="proved_real",
+)
+def adamw_fixed_points(size, key, broken=False):
+    r"""AdamW on |x - t|^2/2, t = (10, -7, 1), lambda = 1/2: two coordinates stop at the box.
+
+    Derivation: at a limit the moments are m = g and v = g^2, so the direction is sign(g_i) where
+    g_i is not 0, and the step vanishes only if sign(g_i) + lambda x_i = 0: x_i = -sign(g_i)/lambda,
+    a bound of the box with the gradient pointing outwards. Where g_i = 0 the direction has any
+    value in [-1, 1] on average, so |x_i| <= 1/lambda. These are the conditions of Karush, Kuhn and
+    Tucker of min f over the box, i.e. x = clip(x - g). Broken: the box of twice the size.
+    """
+    import jax.numpy as jnp
+
+    from infsup.optimization import AdamW, Minimize
+    from infsup.theorems.trajectories import iterates
+
+    target = np.array([10.0, -7.0, 1.0])
+    decay = 0.5
+    box = (2.0 if broken else 1.0) / decay
+    steps = pick(size, 40_000, 40_000, 200_000)
+    problem = Minimize(lambda x: 0.5 * jnp.sum((x - target) ** 2), jnp.zeros(3))
+    method = AdamW(rate=0.05, steps=steps, batch=None, weight_decay=decay, schedule="linear")
+    path = iterates(method, problem, jnp.zeros(3))
+    x = path[-1]
+    residual = np.abs(x - np.clip(x - (x - target), -box, box)).max()
+    compared = (
+        Compared("residual of the box problem", float(residual), "<=", 1e-4),
+        Compared("largest coordinate", float(np.abs(x).max()), "<=", box, 1e-6),
+    )
+    at = np.unique(np.geomspace(1, steps, 200).astype(int))
+    figure = Figure(
+        (
+            Curve(at, np.full(len(at), 1 / decay), "1/λ", "grey", "dashed"),
+            Curve(at, path[at, 0], "x₁, target 10", "accent"),
+            Curve(at, path[at, 2], "x₃, target 1", "ink"),
+        ),
+        "step",
+        "coordinate",
+        "Decay does not shrink the limit: it cuts it at 1/λ.",
+        log_x=True,
+    )
+    return Finding(compared, figure, f"Limit ({', '.join(f'{v:.4f}' for v in x)}).")
+
+
+@theorem(
+    "B20",
+    "Muon's step is steepest descent in the spectral norm",
+    statement=r"\max_{\|X\|_{\mathrm{op}}\le1}\langle G,X\rangle=\|G\|_*"
+    r"=\langle G,UV^{\mathsf T}\rangle,\qquad G=U\Sigma V^{\mathsf T}",
+    hypotheses=("G a real matrix", "thin singular value decomposition"),
+    source="[bernstein2024old], Proposition 5; duality of the two norms",
+    kind="proved_real",
+)
+def spectral_steepest_descent(size, key, broken=False):
+    r"""The polar factor against random and against nearby matrices of norm 1.
+
+    Derivation: <G, X> = sum_i s_i <u_i v_i', X> <= sum_i s_i, as |<u_i v_i', X>| = |u_i' X v_i| <=
+    |X|_op <= 1; X = UV' attains each. Broken: the Frobenius norm in place of the nuclear norm.
+    """
+    import jax.numpy as jnp
+
+    from infsup.numerics import polar_factor
+
+    rng = generator("B20", key)
+    G = rng.normal(size=(30, 20))
+    O = np.asarray(polar_factor(jnp.asarray(G)))  # noqa: E741
+    singular = np.linalg.svd(G, compute_uv=False)
+    dual = float(np.linalg.norm(G) if broken else singular.sum())
+    scales = np.geomspace(1e-3, 10, pick(size, 100, 1000, 10_000))
+    X = O + scales[:, None, None] * rng.normal(size=(len(scales), 30, 20))
+    X /= np.linalg.norm(X, 2, axis=(1, 2))[:, None, None]
+    values = np.sum(G * X, (1, 2))
+    compared = (
+        Compared("⟨G, UVᵀ⟩", float(np.sum(G * O)), "==", dual, 1e-11 * dual),
+        Compared("spectral norm of UVᵀ", float(np.linalg.norm(O, 2)), "==", 1.0, 1e-12),
+        Compared(f"best of {len(scales)} others", float(values.max()), "<=", dual, 1e-11 * dual),
+    )
+    figure = Figure(
+        (
+            Curve(scales, np.full(len(scales), dual), "‖G‖∗", "grey", "dashed"),
+            Curve(scales, values, "⟨G, X⟩", "accent", "points"),
+        ),
+        "distance of X from the polar factor before scaling",
+        "⟨G, X⟩",
+        "No matrix of spectral norm 1 is better aligned with G than its polar factor.",
+        log_x=True,
+    )
+    return Finding(compared, figure)
+
+
+@theorem(
+    "B21",
+    "Muon finds a small gradient in the nuclear norm",
+    statement=r"\min_{k<K}\|\nabla f(X_k)\|_* \;\le\;"
+    r" \frac{f(X_0)-f^*+\tfrac L2\sum_{k<K}\|S_k\|_{\mathrm{op}}^2}{\sum_{k<K}a_k},\qquad"
+    r" X_{k+1}=X_k-S_k,\quad a_k=\frac{\langle\nabla f(X_k),S_k\rangle}{\|\nabla f(X_k)\|_*}",
+    hypotheses=(
+        "‖∇f(X) − ∇f(Y)‖∗ ≤ L ‖X − Y‖op",
+        "every step Sₖ is aligned with the gradient: aₖ > 0",
+        "no momentum; for exact polar factors, Sₖ = ηUVᵀ, aₖ = η",
+    ),
+    source="Derived here, in the norms of [bernstein2024old]",
+    kind="proved_real",
+)
+def muon_descent(size, key, broken=False):
+    r"""Muon, with the steps that its Newton-Schulz polynomials really make, on |X - T|_F^2/2.
+
+    Derivation: f(X - S) <= f(X) - <g, S> + (L/2)|S|_op^2, since the remainder is int <g(X - sS) -
+    g(X), -S> ds <= int |.|_* |S|_op ds. Summing, sum a_k |g_k|_* <= f_0 - f* + (L/2) sum |S_k|^2.
+    With S = eta UV' this is (f_0 - f*)/(eta K) + L eta/2. Here g = X - T and |A|_* <= n |A|_op, so
+    L = n = 10, attained by the identity. Broken: L = 1, the constant of the Frobenius norm.
+    """
+    import jax.numpy as jnp
+
+    from infsup.optimization import Minimize, Muon
+    from infsup.theorems.trajectories import iterates
+
+    n, eta = 10, 0.05
+    K = pick(size, 400, 2000, 20_000)
+    L = 1.0 if broken else float(n)
+    rng = generator("B21", key)
+    Q1, Q2 = (np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2))
+    T = Q1 @ np.diag(rng.uniform(0.05, 0.3, n)) @ Q2
+    problem = Minimize(lambda X: 0.5 * jnp.sum((X - T) ** 2), jnp.zeros((n, n)))
+    method = Muon(
+        rate=eta / (0.2 * math.sqrt(n)),
+        steps=K,
+        batch=None,
+        momentum=0.0,
+        weight_decay=0.0,
+        schedule="constant",
+    )
+    X = iterates(method, problem, jnp.zeros((n, n)))
+    g, S = X[:-1] - T, X[:-1] - X[1:]
+    nuclear = np.linalg.svd(g, compute_uv=False).sum(1)
+    aligned = np.sum(g * S, (1, 2)) / nuclear
+    lengths = np.linalg.norm(S, 2, axis=(1, 2))
+    bounds = (0.5 * np.sum(T**2) + L / 2 * np.cumsum(lengths**2)) / np.cumsum(aligned)
+    least = np.minimum.accumulate(nuclear)
+    worst = int(np.argmax(least / bounds))
+    compared = (
+        Compared(
+            f"least nuclear norm before step {worst + 1}",
+            float(least[worst]),
+            "<=",
+            float(bounds[worst]),
+            1e-9,
+        ),
+        Compared("least alignment aₖ/η", float(aligned.min() / eta), ">=", 0.0),
+    )
+    k = np.arange(1, K + 1)
+    figure = Figure(
+        (
+            Curve(k, bounds, "bound", "grey", "dashed"),
+            Curve(k, least, "least nuclear norm so far", "accent"),
+        ),
+        "steps",
+        "nuclear norm of the gradient",
+        "Fixed steps stall at a floor, and the bound sees it: it is Lη/2.",
+        log_x=True,
+        log_y=True,
+    )
+    note = f"Newton-Schulz keeps aₖ/η in [{aligned.min() / eta:.3f}, {aligned.max() / eta:.3f}]."
+    return Finding(compared, figure, note)
+
+
+@theorem(
+    "B22",
+    "Newton-Schulz: the cubic converges, Muon's tuned quintic does not",
+    statement=r"p(\sigma)=\tfrac32\sigma-\tfrac12\sigma^3:\quad"
+    r" 0\le 1-p(\sigma)\le\tfrac32(1-\sigma)^2,\qquad"
+    r" q^{\circ5}\big([0.01,1]\big)\subset[0.68,\,1.135]",
+    hypotheses=(
+        "0 ≤ σ ≤ 1 for the cubic",
+        "q(σ) = 3.4445σ − 4.7750σ³ + 2.0315σ⁵, in real arithmetic",
+    ),
+    source="[bjorck1971iterative]; [jordan2024muon]; the enclosure is derived here",
+    kind="proved",
+)
+def newton_schulz(size, key, broken=False):
+    r"""Images of singular values, enclosed in ball arithmetic.
+
+    Derivation for the cubic: with s = 1 - e, 1 - p(s) = (3/2) e^2 - e^3/2, so it lies in [0, (3/2)
+    e^2] for e in [0, 1], and its ratio to e^2 tends to 3/2. The quintic is enclosed on 4,000 boxes.
+    Broken: the claim that ten quintic steps bring [0.01, 1] to within 1e-3 of 1.
+    """
+    from infsup.numerics.polar import CUBIC, JORDAN, singular_value_range
+
+    boxes = pick(size, 4000, 20_000, 100_000)
+    if broken:
+        low, high = singular_value_range([JORDAN] * 10, 0.9, 1.0, 200)
+        return Finding(
+            (
+                Compared("least image of ten quintic steps", low, ">=", 1 - 1e-3),
+                Compared("largest image of ten quintic steps", high, "<=", 1 + 1e-3),
+            )
+        )
+    low, high = singular_value_range([JORDAN] * 5, 0.01, 1.0, boxes)
+    compared = [
+        Compared("least image of five quintic steps", low, ">=", 0.68),
+        Compared("largest image of five quintic steps", high, "<=", 1.135),
+    ]
+    for e in (Fraction(1, 10), Fraction(1, 1000), Fraction(1)):
+        s = 1 - e
+        after = 1 - (Fraction(CUBIC[0]) * s + Fraction(CUBIC[1]) * s**3)
+        compared.append(
+            Compared(f"cubic error from e = {e}, over e²", after / e**2, "<=", Fraction(3, 2))
+        )
+        compared.append(Compared(f"cubic error from e = {e}", after, ">=", 0))
+    s = np.geomspace(1e-3, 1.0, 600)
+    cubic, quintic = s.copy(), s.copy()
+    for _ in range(5):
+        cubic = 1.5 * cubic - 0.5 * cubic**3
+        quintic = JORDAN[0] * quintic + JORDAN[1] * quintic**3 + JORDAN[2] * quintic**5
+    figure = Figure(
+        (
+            Curve(s, np.ones(len(s)), "1", "grey", "dashed"),
+            Curve(s, quintic, "five quintic steps", "accent"),
+            Curve(s, cubic, "five cubic steps", "ink"),
+        ),
+        "singular value, relative to the largest",
+        "after five steps",
+        "The quintic lifts small values at once, and never settles at 1.",
+        log_x=True,
+    )
+    return Finding(tuple(compared), figure, f"Proved image [{low:.4f}, {high:.4f}].")
+
+
+@theorem(
+    "B23",
+    "Gradient descent goes to the nearest interpolating solution",
+    statement=r"\lim_{k\to\infty} w_k \;=\; w_0-X^{+}(Xw_0-y),\qquad"
+    r" w_{k+1}=w_k-h\,X^{\mathsf T}(Xw_k-y)",
+    hypotheses=("least squares ½|Xw − y|²", "0 < h < 2/‖X‖²"),
+    source="[petersen2024mathematical], Section 11.1",
+    kind="proved_real",
+)
+def minimum_norm(size, key, broken=False):
+    r"""Gradient descent on 20 equations with 50 unknowns, from a random start.
+
+    Derivation: every step lies in the range of X', on which w_k - w_inf contracts by 1 - h s^2 for
+    the non-zero singular values s; so w_inf is the point of w_0 + range(X') that solves the normal
+    equations. Broken: the minimum-norm solution X^+ y, which forgets w_0.
+    """
+    import jax.numpy as jnp
+
+    from infsup.optimization import GradientDescent, Minimize
+    from infsup.theorems.trajectories import iterates
+
+    rng = generator("B23", key)
+    X, y, w0 = rng.normal(size=(20, 50)), rng.normal(size=20), rng.normal(size=50)
+    steps = pick(size, 3000, 3000, 10_000)
+    rate = 1 / np.linalg.norm(X, 2) ** 2
+    problem = Minimize(lambda w: 0.5 * jnp.sum((X @ w - y) ** 2), jnp.zeros(50))
+    w = iterates(GradientDescent(rate=rate, steps=steps), problem, jnp.asarray(w0))
+    inverse = np.linalg.pinv(X)
+    limit = inverse @ y if broken else w0 - inverse @ (X @ w0 - y)
+    distance = np.linalg.norm(w - limit, axis=1)
+    s = np.linalg.svd(X, compute_uv=False)
+    factor = 1 - rate * s[-1] ** 2
+    compared = (
+        Compared("distance of the last iterate from the limit", float(distance[-1]), "<=", 1e-12),
+        Compared(
+            "distance after 200 steps over the rate's",
+            float(distance[200] / distance[0]),
+            "<=",
+            float(factor**200),
+            1e-12,
+        ),
+    )
+    at = np.unique(np.geomspace(1, steps, 200).astype(int))
+    figure = Figure(
+        (
+            Curve(at, distance[0] * factor**at + 1e-17, "(1 − h s²)ᵏ", "grey", "dashed"),
+            Curve(at, distance[at], "distance", "accent"),
+        ),
+        "steps",
+        "distance from the predicted limit",
+        "The limit is known before the first step: the projection of the start.",
+        log_y=True,
+    )
+    return Finding(compared, figure)
+
+
+@theorem(
+    "B36",
+    "The Frank-Wolfe gap certifies, and falls",
+    statement=r"f(x_k)-f^* \;\le\; g(x_k)=\max_{s\in C}\langle x_k-s,\nabla f(x_k)\rangle,\qquad"
+    r" \min_{k\le K}g(x_k)\le\frac{27\,C_f}{4\,(K+2)}",
+    hypotheses=("f convex with curvature constant C_f on C", "steps 2/(k + 2)", "K ≥ 1"),
+    source="[jaggi2013revisiting], Theorems 1 and 2",
+    kind="proved_real",
+)
+def frank_wolfe_gap(size, key, broken=False):
+    r"""Frank-Wolfe on |x|^2 over a simplex, the slowest case, and on a random hull.
+
+    Derivation: f* >= f(x) + <s - x, grad f(x)> for the best s, by convexity: the gap. With c = 2/(k
+    + 2), f_{k+1} <= f_k - c g_k + c^2 C_f/2 gives f_k - f* <= 2 C_f/(k + 2) by induction. If all
+    gaps from k = 2(K+2)/3 - 2 on exceeded 27 C_f/(4 (K+2)), the last third of the steps would lower
+    f by more than f - f* at its beginning: a contradiction. For |x|^2 C_f = 2 diam^2 = 4 on the
+    simplex, and k atoms give f - f* >= 1/k - 1/n, so no rate beats 1/k. Broken: 1/(K + 2)^2.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from infsup.optimization import frank_wolfe
+
+    steps = pick(size, 150, 1000, 5000)
+    n = 4 * steps
+    rng = generator("B36", key)
+    atoms = rng.normal(size=(200, 20))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    inside = rng.dirichlet(np.full(200, 0.05)) @ atoms
+    cases = (
+        ("simplex", lambda x: jnp.sum(x**2), np.eye(n), 4.0, 1 / n),
+        ("random hull", lambda x: 0.5 * jnp.sum((x - inside) ** 2), atoms, 4.0, 0.0),
+    )
+    compared, curves = [], []
+    k = np.arange(steps)
+    for name, f, hull, curvature, least in cases:
+        run = jax.jit(lambda a, f=f: frank_wolfe(f, a, steps))(jnp.asarray(hull))
+        gaps, left = np.asarray(run.gaps), np.asarray(run.values) - least
+        bound = 27 * curvature / (4 * (k + 2.0) ** (2 if broken else 1))
+        so_far = np.minimum.accumulate(gaps)
+        worst = 1 + int(np.argmax(so_far[1:] / bound[1:]))
+        tight = int(np.argmax(left - gaps))
+        compared += [
+            Compared(
+                f"{name}: least gap up to step {worst}",
+                float(so_far[worst]),
+                "<=",
+                float(bound[worst]),
+                1e-12,
+            ),
+            Compared(
+                f"{name}: f − f* at step {tight}",
+                float(left[tight]),
+                "<=",
+                float(gaps[tight]),
+                1e-12,
+            ),
+            Compared(
+                f"{name}: largest (f − f*)(k + 2)",
+                float((left * (k + 2))[1:].max()),
+                "<=",
+                2 * curvature,
+                1e-12,
+            ),
+        ]
+        if name == "simplex":
+            curves = [
+                Curve(k[1:], bound[1:], "bound of the gap", "grey", "dashed"),
+                Curve(k[1:], so_far[1:], "least gap so far", "accent"),
+                Curve(k[1:], left[1:], "f − f*", "ink"),
+            ]
+    figure = Figure(
+        tuple(curves),
+        "step",
+        "gap",
+        "The gap is computed from the iterate alone, and stays above what is left.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure)
