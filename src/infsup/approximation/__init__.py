@@ -4,11 +4,21 @@ from infsup.core.lazy import lazy
 
 PROBLEMS = {"Approximate": "problem"}
 
-METHODS = {}
+METHODS = {
+    "AttentionHead": "attention",
+    "GELUSquare": "gelu_square",
+}
 
-BOUNDS = {}
+BOUNDS = {
+    "SmoothEnclosure": "bounds.smooth_enclosure",
+}
 
-OTHERS = {}
+OTHERS = {
+    "Count": "papers",
+    "ExactGELU": "gelu_square",
+    "SoftmaxHead": "attention",
+    "papers_counts": "papers",
+}
 
 PUBLIC = {**PROBLEMS, **METHODS, **BOUNDS, **OTHERS}
 

@@ -7,6 +7,7 @@ norms, and no certificate uses them. Everything a paper's network needs beside i
 hat functions of a partition of unity, carries from layer to layer) is left out, in its favour.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from infsup.core.errors import UsageError
+from infsup.core.program import Program
+from infsup.numerics.enclosure import DomainFault, Enclosure, NotSmooth, hull, upper
+
 MOST_LEVELS = 80
+MOST_DEGREE = 300
+MOST_DERIVATIVES = 24
+NORM_BOXES = 64
 NODES = 2048
 """Chebyshev coefficients are read from this many points: enough for degree 1,000 in float64."""
 BABY_STEPS = (2, 3, 4, 5, 6, 8)
@@ -120,7 +128,7 @@ def shallow_pieces(eps: float, integral: float) -> Count:
 # -- polynomials by squarings ---------------------------------------------------------------------
 
 Form = tuple[dict[int, float], float]
-"""An affine form: variable -> coefficient, and a constant. Variable 0 is x, k > 0 the k-th square."""
+"""An affine form: variable -> coefficient, and a constant; variable 0 is x, k > 0 a square."""
 
 
 class Squarings:
@@ -275,7 +283,7 @@ def paterson_stockmeyer(c: np.ndarray, baby: int) -> tuple[Squarings, Form]:
 
 
 def _largest(c: np.ndarray) -> float:
-    """sup |p| on [-1, 1], from above: by values at N points, N = 400 degree (Ehlich-Zeller)."""
+    """The largest |p| on [-1, 1], from above: by values at N points, N = 400 degree (Ehlich-Zeller)."""
     from scipy.fft import dct
 
     degree = len(c) - 1
@@ -379,3 +387,65 @@ def coefficients(values: Callable[[np.ndarray], np.ndarray], a: float, b: float)
     c[0] /= 2
     c[-1] /= 2
     return c
+
+
+def sobolev_norms(f: Program, a: float, b: float) -> list[float]:
+    """Norms of f in W^{n,inf}, n = 1, ..., 24, after [a, b] is mapped to [0, 1]: upper ends.
+
+    Entry n - 1 is max over k <= n of sup |g^(k)| for g(t) = f(a + (b - a) t), by Taylor
+    coefficients over 64 boxes; inf where a derivative is not bounded.
+    """
+    enclosure = Enclosure(f)
+    edges = [a + (b - a) * i / NORM_BOXES for i in range(NORM_BOXES)] + [b]
+    sizes = np.zeros(MOST_DERIVATIVES + 1)
+    for low, high in itertools.pairwise(edges):
+        box = hull(low, high)
+        for n in (MOST_DERIVATIVES, 1):
+            try:
+                found = [upper(abs(c)) for c in enclosure.taylor(box, n)]
+            except (NotSmooth, DomainFault):
+                continue
+            break
+        else:
+            found = []
+        found += [math.inf] * (MOST_DERIVATIVES + 1 - len(found))
+        sizes = np.maximum(sizes, found)
+    scales = [math.factorial(k) * (b - a) ** k for k in range(MOST_DERIVATIVES + 1)]
+    return np.maximum.accumulate(sizes * np.array(scales))[1:].tolist()
+
+
+def papers_counts(problem: Any) -> dict[str, Count]:
+    """What the constructions of the literature need for a problem with an eps.
+
+    Args:
+        problem: an `Approximate` whose f is a program and whose eps is given.
+
+    Returns:
+        Name -> count: "shallow", "Yarotsky", "Chebyshev tree", "Paterson-Stockmeyer"; those that
+        do not fit (derivatives that are unbounded, coefficients that do not decay) are left out.
+
+    Raises:
+        UsageError: the problem has no eps, or no program.
+    """
+    if problem.eps is None or not isinstance(problem.f, Program):
+        raise UsageError(
+            "`problem` has no eps, or f is no program",
+            "Sizes are compared at the same error.",
+            'Approximate("exp(x)", (-1, 1), eps=1e-6)',
+        )
+    (a, b), eps = problem.domain, problem.eps
+    found: dict[str, Count] = {}
+    norms = sobolev_norms(problem.f, a, b)
+    if math.isfinite(norms[1]):
+        t = np.linspace(a, b, 20_001)
+        bend = np.gradient(np.gradient(problem.values(t), t), t)
+        integral = float(np.trapezoid(np.sqrt(np.abs(bend)), t))
+        found["shallow"] = shallow_pieces(eps, integral)
+    if math.isfinite(norms[0]):
+        found["Yarotsky"] = best_yarotsky(eps, norms)
+    c = coefficients(problem.values, a, b)
+    decayed = np.isfinite(c).all() and len(truncated(c, eps)[0]) <= MOST_DEGREE
+    if decayed and eps > 1e-14 * float(np.abs(c).sum()):
+        found["Chebyshev tree"] = chebyshev_tree(eps, c)
+        found["Paterson-Stockmeyer"] = cheapest_polynomial(eps, c)
+    return found

@@ -68,6 +68,8 @@ def primitive(rate: Series, first: arb, z: Series) -> Series:
 
 
 def tanh(z: Series) -> Series:
+    """Coefficients of tanh: t' = 1 - t^2."""
+
     def rate(y: Series) -> Series:
         square = product(y, y)
         return [1 - square[0], *(-c for c in square[1:])]
@@ -76,24 +78,29 @@ def tanh(z: Series) -> Series:
 
 
 def sigmoid(z: Series) -> Series:
+    """Coefficients of 1/(1 + e^-z), by tanh(z/2)."""
     return [(c + (k == 0)) / 2 for k, c in enumerate(tanh([c / 2 for c in z]))]
 
 
 def softplus(z: Series) -> Series:
+    """Coefficients of log(1 + e^z), whose derivative is the sigmoid."""
     # log(1 + e^z) = z + log(1 + e^-z): the form whose exponential is small
     first = z[0].exp().log1p() if z[0].mid() < 0 else z[0] + (-z[0]).exp().log1p()
     return primitive(sigmoid(z), first, z)
 
 
 def silu(z: Series) -> Series:
+    """Coefficients of z sigmoid(z)."""
     return product(z, sigmoid(z))
 
 
 def exponential(z: Series) -> Series:
+    """Coefficients of e^z."""
     return chain(lambda y: y, z[0].exp(), z)
 
 
 def gelu(z: Series) -> Series:
+    """Coefficients of z Phi(z): Phi' is the normal density."""
     root = arb(2).sqrt()
     density = exponential([-c / 2 for c in product(z, z)])
     scale = (2 * arb.pi()).rsqrt()
@@ -102,6 +109,7 @@ def gelu(z: Series) -> Series:
 
 
 def gelu_by_tanh(z: Series) -> Series:
+    """Coefficients of z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))."""
     cube = product(product(z, z), z)
     scale = (2 / arb.pi()).sqrt()
     inner = [scale * (c + arb(44715) / 10**6 * d) for c, d in zip(z, cube, strict=True)]
