@@ -77,7 +77,7 @@ class GaussianMixture(eqx.Module):
 
     @property
     def dim(self) -> int:
-        """d."""
+        """The dimension d."""
         return self.means.shape[1]
 
     @property
@@ -99,7 +99,7 @@ class GaussianMixture(eqx.Module):
         )
 
     def sample(self, key: Key[Array, ""], n: int, dtype: Any = np.float32) -> Float[Array, "n d"]:
-        """n independent draws; computed in `dtype`."""
+        """Independent draws, computed in `dtype`."""
         which, noise = jax.random.split(key)
         k = jax.random.choice(which, len(self.weights), (n,), p=jnp.asarray(self.weights, dtype))
         z = jax.random.normal(noise, (n, self.dim), dtype)
@@ -109,11 +109,11 @@ class GaussianMixture(eqx.Module):
         return jnp.asarray(self.means, dtype)[k] + jnp.einsum("nij,nj->ni", spread[k], z)
 
     def log_density(self, x: Float[Array, " d"]) -> Float[Array, ""]:
-        """log p(x); -inf or NaN where a covariance is singular."""
+        """The log density; -inf or NaN where a covariance is singular."""
         return self.log_density_through(x, 1.0, 0.0)
 
     def score(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
-        """grad log p(x)."""
+        """The gradient of the log density."""
         return self.score_through(x, 1.0, 0.0)
 
     # -- through noise -----------------------------------------------------------------------
@@ -141,7 +141,7 @@ class GaussianMixture(eqx.Module):
         return self.through(a, sigma * math.sqrt(-math.expm1(-2 * rate * t) / (2 * rate)))
 
     def log_density_through(self, x: Float[Array, " d"], a: Scalar, s: Scalar) -> Float[Array, ""]:
-        """log density of a X + s n at x."""
+        """The log density of a X + s n at x."""
         logs, _, _ = self._terms(x, a, s)
         return jax.nn.logsumexp(logs)
 
@@ -200,11 +200,11 @@ class Atoms(eqx.Module):
 
     @property
     def dim(self) -> int:
-        """d."""
+        """The dimension d."""
         return self.points.shape[1]
 
     def sample(self, key: Key[Array, ""], n: int, dtype: Any = np.float32) -> Float[Array, "n d"]:
-        """n draws with replacement."""
+        """Draws with replacement."""
         i = jax.random.randint(key, (n,), 0, len(self.points), jnp.int32)
         return jnp.asarray(self.points, dtype)[i]
 
