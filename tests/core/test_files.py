@@ -266,13 +266,14 @@ def test_saving_over_an_older_solution(tmp_path):
 
 
 def test_an_unregistered_module_is_opaque_and_loads_with_like(tmp_path):
-    s = solved(Mine(jnp.array([1.0, 2.0], jnp.float32), 3.0))
+    no_program = functools.partial(jnp.arctan2, 1.0)
+    s = solved(Mine(jnp.array([1.0, 2.0], jnp.float32), 3.0, f=no_program))
     t = there_and_back(s, tmp_path / "s")
     assert isinstance(t.answer, Opaque)
     with pytest.raises(UsageError, match="like="):
         t(jnp.ones(2))
     # arrays and numbers come from the file, whatever `like` holds
-    t = isp.load(tmp_path / "s", like=Mine(jnp.zeros(2, jnp.float32), 9.0))
+    t = isp.load(tmp_path / "s", like=Mine(jnp.zeros(2, jnp.float32), 9.0, f=no_program))
     assert same(t.answer, s.answer)
     assert t.answer.scale == 3.0
     # an opaque answer that is saved again is the same
@@ -797,3 +798,15 @@ if __name__ == "__main__":
         fixture().save(FIXTURE)
     else:
         battery(int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+
+
+def test_an_answer_of_the_users_own_is_also_stored_as_a_program(tmp_path):
+    weights = jnp.asarray([1.0, -2.0], jnp.float32)
+    s = solved(lambda x: jnp.tanh(weights * x) ** 2)
+    t = there_and_back(s, tmp_path / "s")
+    assert isinstance(t.answer, Opaque)
+    x = jnp.asarray([0.3, 0.4], jnp.float32)
+    np.testing.assert_allclose(t(x), s(x), rtol=1e-6)
+    np.testing.assert_allclose(t.answer(np.asarray(x)), s(x), rtol=1e-6)
+    u = there_and_back(t, tmp_path / "u")
+    assert u.answer.program == t.answer.program

@@ -126,7 +126,7 @@ def test_balls_contain_the_values_at_length(op):
 
 @pytest.mark.parametrize("op", [op for op in PRIMITIVES if op not in ("abs",)])
 def test_taylor_coefficients_contain_the_derivatives(op):
-    f, (low, high), critical = PRIMITIVES[op]
+    f, (low, high), _ = PRIMITIVES[op]
     e, rng, done = Enclosure(program(op)), random.Random(op), 0
     for _ in range(25):
         a = rng.uniform(max(low, -8), min(high, 8))

@@ -46,13 +46,17 @@ class Opaque:
         name: what it was called.
         fingerprint: of the object that was stored.
         leaves: path inside the object -> array.
+        program: what it computes, where that could be written down; then it can be called.
     """
 
     name: str
     fingerprint: str
     leaves: Mapping[str, Any]
+    program: Program | None = None
 
     def __call__(self, *args: Any) -> Any:
+        if self.program is not None:
+            return self.program(*args)
         raise UsageError(
             f"`{self.name}` was not stored with the solution, only its fingerprint and arrays",
             remedy="infsup.load(path, like=an_object_of_the_same_structure)   or   problem=...",
@@ -210,7 +214,8 @@ def _encode_stored(x: Record | Opaque, arrays: dict[str, np.ndarray], path: str)
     leaves = {}
     for i, (k, v) in enumerate(x.leaves.items()):
         leaves[k] = _put(arrays, f"{path}.leaf{i}", v)
-    return {"opaque": x.name, "fingerprint": x.fingerprint, "leaves": leaves}
+    program = encode(x.program, arrays, f"{path}.program") if x.program is not None else {}
+    return {"opaque": x.name, "fingerprint": x.fingerprint, "leaves": leaves, **program}
 
 
 def _encode_split(x: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
@@ -447,9 +452,13 @@ def _read_function(doc: dict, arrays: Mapping, live: bool) -> Any:
 
 
 def _read_opaque(doc: dict, arrays: Mapping, live: bool) -> Opaque:
-    _only(doc, "opaque", "fingerprint", "leaves")
+    _only(doc, "opaque", "fingerprint", "leaves", "program", "arrays")
     leaves = {k: _array_of({"a": v}, "a", arrays) for k, v in _dict(doc.get("leaves")).items()}
-    return Opaque(_text(doc["opaque"]), _text(doc.get("fingerprint")), leaves)
+    program = None
+    if "program" in doc:
+        form = {"program": doc["program"], "arrays": doc.get("arrays")}
+        program = _read_program(form, arrays, live)
+    return Opaque(_text(doc["opaque"]), _text(doc.get("fingerprint")), leaves, program)
 
 
 def _read_program(doc: dict, arrays: Mapping, live: bool) -> Program:
@@ -473,7 +482,7 @@ _READERS: dict[str, Callable[[dict, Mapping, bool], Any]] = {
     "dtype": _read_dtype,
     "function": _read_function,
     "opaque": _read_opaque,
-    "program": _read_program,
+    "program": _read_program,  # after `opaque`, whose form may hold one
 }
 
 

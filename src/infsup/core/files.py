@@ -13,11 +13,12 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from infsup.core.answers import Function
 from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate
 from infsup.core.checkpoint import surroundings
 from infsup.core.encoding import SCHEMA, Opaque, check_header, decode, encode, leaf_as_array
-from infsup.core.errors import FileRejected, UsageError
+from infsup.core.errors import FileRejected, PrecisionError, UsageError
 from infsup.core.keys import is_key, key_from
 from infsup.core.ledger import DeltaLedger
 from infsup.core.method import Method
@@ -27,6 +28,7 @@ from infsup.core.registry import lookup, packaged
 from infsup.core.solution import Solution, Stage
 from infsup.core.split import DataSet, SeenRows, Split
 from infsup.core.storage import read_folder, write_folder
+from infsup.core.tracing import trace
 
 _ENCODED = (
     "problem",
@@ -40,6 +42,10 @@ _ENCODED = (
     "seen",
     "key",
 )
+
+
+MAX_PROGRAM = 1_000_000
+"""Constants that the program of an unnamed answer may hold; its arrays are stored beside them."""
 
 
 def save(solution: Solution, path: Any, *, copy_data: bool = False) -> None:
@@ -69,6 +75,8 @@ def save(solution: Solution, path: Any, *, copy_data: bool = False) -> None:
     for name in _ENCODED:
         value = getattr(solution, name)
         document[name] = encode(value, arrays, name, copy_data=copy_data)
+    if "opaque" in document["answer"]:
+        document["answer"] |= _as_program(solution, arrays)
     stages = []
     for i, stage in enumerate(solution.stages):
         entry = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage)}
@@ -80,6 +88,23 @@ def save(solution: Solution, path: Any, *, copy_data: bool = False) -> None:
     document["resumed"] = solution.resumed
     document["error"] = repr(solution.error) if solution.error else ""
     write_folder(path, document, arrays)
+
+
+def _as_program(solution: Solution, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """An answer that has no name as a program, for those who read the file without its code."""
+    asked = solution.problem.asks
+    if not isinstance(asked, Function):
+        return {}
+    try:
+        accepted = asked.accept(solution.answer)
+        if accepted.random or not accepted.traced:
+            return {}
+        program = trace(accepted.answer, *accepted.ins)
+    except (UsageError, PrecisionError):  # it uses what no program holds: its arrays are stored
+        return {}
+    if sum(a.size for a in program.arrays.values()) > MAX_PROGRAM:
+        return {}
+    return encode(program, arrays, "answer.program")
 
 
 def load(path: Any, *, problem: Any = None, like: Any = None) -> Solution:

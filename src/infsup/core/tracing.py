@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infsup.core.errors import UsageError
+from infsup.core.keys import is_key
 from infsup.core.program import ELEMENTWISE, STRUCTURAL, Argument, Program, Step, evaluate
 
 _AS_IT_IS = (
@@ -91,6 +92,8 @@ class _Writer:
         return self.seen[key]
 
     def constant(self, value: Any) -> int:
+        if is_key(value):
+            raise self.refuse("a random key")
         a = np.asarray(value)
         if a.dtype.kind not in "fiub" and a.dtype.name != "bfloat16":
             raise self.refuse(f"a constant of dtype {a.dtype}")
@@ -119,8 +122,8 @@ class _Writer:
     def refuse(self, what: str) -> UsageError:
         return UsageError(
             f"`{self.label}` uses {what}, which has no enclosure",
-            f"Known are {', '.join(sorted(set(ELEMENTWISE) - {'select', 'power_of'}))}, where, loops "
-            f"of up to {MAX_LOOP} steps, and sums, products and shapes of arrays.",
+            f"Known are {', '.join(sorted(set(ELEMENTWISE) - {'select', 'power_of'}))}, where, "
+            f"loops of up to {MAX_LOOP} steps, and sums, products and shapes of arrays.",
             "write it with these; or give its Lipschitz constant where the problem takes one "
             "(lipschitz=...)",
         )
@@ -335,9 +338,8 @@ def _restructure(s: Step, args: list[Any]) -> Any:
     if s.op == "broadcast":
         return jax.lax.broadcast_in_dim(x, p["shape"], p["axes"])
     if s.op == "dot":
-        return jax.lax.dot_general(
-            *args, (p["contract"], p["batch"]), precision=jax.lax.Precision.HIGHEST
-        )
+        sides, best = (p["contract"], p["batch"]), jax.lax.Precision.HIGHEST
+        return jax.lax.dot_general(x, args[1], sides, precision=best)
     if s.op == "concatenate":
         return jnp.concatenate(args, axis=p["axis"])
     if s.op == "slice":
