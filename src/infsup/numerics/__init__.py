@@ -18,6 +18,10 @@ PUBLIC = {
     "polar_factor": "polar",
     "newton_schulz": "polar",
     "singular_value_range": "polar",
+    "Plan": "entropic_transport",
+    "sinkhorn": "entropic_transport",
+    "oscillation": "entropic_transport",
+    "transport_bracket": "entropic_transport",
 }
 
 __getattr__, __dir__ = lazy(__name__, PUBLIC)
