@@ -1,4 +1,4 @@
-"""Cut the math font of the report down to the signs that formulas use: src/infsup/report/math.woff2.
+"""Cut the math font of the report down to what formulas use: src/infsup/report/math.woff2.
 
 The font is STIX Two Math (SIL Open Font License 1.1, no reserved name), taken from the package
 @fontsource/stix-two-math of npm:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from infsup.cli import bench, certifying, checking, doctor, listing, solving, verifying
+from infsup.cli import bench, certifying, checking, doctor, listing, reporting, solving, verifying
 from infsup.cli.command import command
 from infsup.cli.exits import (
     BROKEN_PIPE,
@@ -59,6 +59,7 @@ command(app, "list")(listing.list_names)
 command(app, "solve")(solving.solve)
 command(app, "check")(checking.check)
 command(app, "verify")(verifying.verify)
+command(app, "report")(reporting.report)
 app.add_typer(certify, name="certify")
 command(certify, "predictions", within="certify")(certifying.predictions)
 command(certify, "mean", within="certify")(certifying.mean)

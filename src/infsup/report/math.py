@@ -60,7 +60,7 @@ def to_mathml(latex: str, *, display: bool = False) -> str:
 
 
 def prose(text: str) -> str:
-    """Words with formulas in dollars as HTML, everything else escaped.
+    r"""Words with formulas in dollars as HTML, everything else escaped.
 
     Args:
         text: `$...$` and `\\(...\\)` stand in the line, `$$...$$` and `\\[...\\]` in one of their
@@ -73,10 +73,10 @@ def prose(text: str) -> str:
         UsageError: as for `to_mathml`.
     """
     if not _FORMULA.search(text):
-        return to_mathml(text, display=True) if _is_formula(text) else _paragraphs(text)
+        return to_mathml(text, display=True) if _is_formula(text) else _wrapped(html.escape(text))
     out, end, words = [], 0, ""
     for found in _FORMULA.finditer(text):
-        words += _escaped(text[end : found.start()])
+        words += html.escape(text[end : found.start()])
         end = found.end()
         shown, inline = found[1] or found[2], found[3] or found[4]
         if inline is not None:
@@ -84,21 +84,27 @@ def prose(text: str) -> str:
         else:
             out += [_wrapped(words), to_mathml(shown, display=True)]
             words = ""
-    out.append(_wrapped(words + _escaped(text[end:])))
+    out.append(_wrapped(words + html.escape(text[end:])))
     return "".join(out)
+
+
+def inline(text: str) -> str:
+    """Words with formulas in dollars as HTML for the middle of a line, everything else escaped.
+
+    Raises:
+        UsageError: as for `to_mathml`.
+    """
+    out, end = "", 0
+    for found in _FORMULA.finditer(text):
+        latex = next(part for part in found.groups() if part is not None)
+        out += html.escape(text[end : found.start()]) + to_mathml(latex)
+        end = found.end()
+    return out + html.escape(text[end:])
 
 
 def _is_formula(text: str) -> bool:
     """Words alone are no formula: `x` is one, and so is anything with a command or a relation."""
     return bool(re.search(r"\\[a-zA-Z]|[\^_=<>]", text)) or len(text.strip()) == 1
-
-
-def _escaped(text: str) -> str:
-    return html.escape(text)
-
-
-def _paragraphs(text: str) -> str:
-    return _wrapped(_escaped(text))
 
 
 def _wrapped(escaped: str) -> str:

@@ -1,0 +1,124 @@
+"""The picture of a solution: what its answer does, drawn from the answer itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from infsup.core.figure import Curve, Figure
+
+MOST_TILES = 21
+MOST_POINTS = 2_000
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One small picture with a word below it.
+
+    Args:
+        image: [height, width], 0 is paper and 1 is ink.
+        word: a few letters.
+    """
+
+    image: np.ndarray
+    word: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, or tiles, and one sentence that says what to see."""
+
+    figure: Figure | None
+    tiles: tuple[Tile, ...] = ()
+    caption: str = ""
+
+
+def picture(solution: Any) -> Picture | None:
+    """What there is to see of an answer; None where that is nothing."""
+    kind = type(solution.problem).__name__
+    drawn = _PICTURES.get(kind, _history)(solution)
+    return drawn or _history(solution)
+
+
+def _misread(solution: Any) -> Picture | None:
+    """The held-out pictures that a classifier gets wrong."""
+    from infsup.core.answers import evaluate
+
+    problem = solution.problem
+    held = problem.data.held_out if problem.data is not None else None
+    x = None if held is None else np.asarray(held["x"])
+    side = 0 if x is None or x.ndim != 2 else round(x.shape[1] ** 0.5)
+    if held is None or x is None or side < 4 or side**2 != x.shape[1]:
+        return None
+    if solution.certificate.quantity != "error rate":
+        return None
+    scores = np.asarray(evaluate(problem.accept(solution.answer), held["x"]))
+    written, read = np.asarray(held["y"]), scores.argmax(1)
+    wrong = np.flatnonzero(written != read)
+    if not len(wrong):
+        return Picture(None, caption=f"None of the {len(x):,} held-out rows is misread.")
+    top = float(x.max()) or 1.0
+    tiles = tuple(
+        Tile(np.clip(x[i].reshape(side, side) / top, 0, 1), f"{written[i]} → {read[i]}")
+        for i in wrong[:MOST_TILES]
+    )
+    shown = "All" if len(wrong) <= MOST_TILES else f"{MOST_TILES} of the"
+    caption = f"{shown} {len(wrong)} misread of {len(x):,} held out: written → read."
+    return Picture(None, tiles, caption)
+
+
+def _controlled(solution: Any) -> Picture | None:
+    """What single runs cost under the control and under the simple answers."""
+    import jax
+
+    from infsup.control.simulate import simulate
+    from infsup.control.structure import MATCHED, structure_of
+
+    problem = solution.problem
+    structure = structure_of(problem)
+    if not structure.holds(*MATCHED) or not jax.config.read("jax_enable_x64"):
+        return None
+    laws = {"this control": solution.answer, **problem.trivial()}
+    costs = {
+        name: simulate(problem, structure, problem.accept(law), 0.0, 50, 2_000, jax.random.key(0))
+        for name, law in list(laws.items())[:3]
+    }
+    values = {name: paths.cost for name, paths in costs.items()}
+    low, high = (float(np.quantile(np.concatenate([*values.values()]), q)) for q in (0.002, 0.998))
+    edges = np.linspace(low, high, 41)
+    inks = ("accent", "ink", "grey")
+    curves = tuple(
+        Curve(edges, np.append(counts, counts[-1]) / 20, name, ink, "steps")  # type: ignore[arg-type]
+        for (name, cost), ink in zip(values.items(), inks, strict=False)
+        for counts in [np.histogram(cost, edges)[0].astype(float)]
+    )
+    caption = "What 2,000 single runs cost, on the same noise; the bracket is that of the mean."
+    return Picture(Figure(curves, "cost of a run", "share of the runs, %", caption), (), caption)
+
+
+def _history(solution: Any) -> Picture | None:
+    """What the method saw on its way."""
+    stages = [s for s in solution.stages if len(s.history.get("step", ())) > 1]
+    if not stages:
+        return None
+    history = stages[-1].history
+    step = np.asarray(history["step"], np.float64)
+    known = [n for n in ("gap", "decrement", "gradient", "loss") if n in history]
+    names = known[:2] or [n for n in history if n != "step"][:1]
+    values = {n: np.asarray(history[n], np.float64) for n in names}
+    values = {n: v for n, v in values.items() if v.shape == step.shape and np.isfinite(v).all()}
+    if not values:
+        return None
+    positive = np.concatenate([v[v > 0] for v in values.values()])
+    log = bool(len(positive)) and positive.max() > 100 * positive.min()
+    inks = ("accent", "ink")
+    curves = tuple(
+        Curve(step, v, n.replace("_", " "), ink)  # type: ignore[arg-type]
+        for (n, v), ink in zip(values.items(), inks, strict=False)
+    )
+    words = " and ".join(n.replace("_", " ") for n in values)
+    caption = f"{words[:1].upper()}{words[1:]} as the method saw it, by step."
+    return Picture(Figure(curves, "step", "", caption, log_y=log), caption=caption)
+
+
+_PICTURES = {"EmpiricalRisk": _misread, "ControlProblem": _controlled}

@@ -1,0 +1,352 @@
+"""The report as a page: what must be on it, what must never be, and what damaged files do to it."""
+
+import html.parser
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import samples
+
+import infsup as isp
+from infsup.cli import main
+from infsup.core.certificate import Certificate, Hypothesis
+from infsup.report.page import Report, pages
+from infsup.report.pictures import Picture, Tile
+from infsup.report.stops import Stop, Unreadable
+from infsup.report.verified import read
+
+HOSTILE = '</title><script>alert(1)</script>"\' onload="x" ]]> &amp; \u202eabc\u2067 $\\frac$'
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+LOCAL = r"[\w-]+\.html(#[\w-]+)?"
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, attributes and text of a page; open elements must be closed in their order."""
+
+    VOID = frozenset(("meta", "img", "br", "line", "path", "rect", "circle", "image", "mspace"))
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.words, self.open = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def certificate(**more):
+    fields = {"sense": "min", "level": 0.99, "source": "Clopper and Pearson 1934"}
+    rest = {**fields, **more}
+    claim = ("error rate", "a network", 0.0018, 0.0347, "confidence", "infsup.x:HoldOut")
+    seen = Hypothesis("the rows are unseen", "checked")
+    return Certificate(*claim, range=(0.0, 1.0), hypotheses=(seen,), **rest)
+
+
+def stop(**more):
+    fields = {
+        "name": "digits",
+        "title": "Learn digits",
+        "question": "How often?",
+        "certificate": certificate(),
+        "also": (),
+        "truth": None,
+        "comparators": {"guess": 0.9},
+        "picture": Picture(None, (Tile(np.eye(8), "9 → 3"),), "One misread."),
+        "cost": "4 s",
+        "commands": ("infsup solve digits", "infsup check runs/digits"),
+    }
+    return Stop(**{**fields, **more})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return samples.write(tmp_path_factory.mktemp("verify"), failing=samples.broken())
+
+
+def one(report, **more):
+    found = pages(report, **more)
+    assert list(found) == ["index.html"]
+    return found["index.html"]
+
+
+def clean(text):
+    """What every page must be, whatever is on it."""
+    page = Page(text)
+    assert "script" not in page.tags
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    for name, value in page.attributes:
+        if name in ("href", "src", "xlink:href", "action", "data"):
+            assert value.startswith(("#", "data:")) or re.fullmatch(
+                r"[\w-]+\.html(#[\w-]+)?", value
+            )
+    assert not re.search(r"url\((?!data:)", text)
+    outside = set(re.findall(r"https?://[^\s\"'<)]+", text))
+    assert outside <= {"http://www.w3.org/2000/svg"}, outside
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    targets = {v[1:] for n, v in page.attributes if n == "href" and v.startswith("#")}
+    assert targets <= set(ids)
+    assert "default-src 'none'" in text
+    assert 'name="viewport"' in text
+    return page
+
+
+def test_everything_is_on_it(run):
+    text = one(Report([stop()], read(run), (), [("command", "infsup report")]))
+    page = clean(text)
+    for theorem in samples.document()["theorems"]:
+        assert theorem["id"] in page.text
+        assert theorem["title"] in page.text
+        assert f'id="t-{theorem["id"]}"' in text
+        assert f"infsup verify {theorem['id']}" in page.text
+        assert f"{theorem['file']}:{theorem['line']}" in page.text
+    for words in ("0.18 %", "3.47 %", "99 % confidence", "the rows are unseen", "4 s", "9 → 3"):
+        assert words in page.text, words
+    assert "0.01877 > 0.01062" in page.text
+    assert "1/1024" in page.text
+    assert page.tags.count("math") >= 8
+    assert "4 of 5 broken caught" in page.text.replace("4  of 5", "4 of 5")
+
+
+def test_failures_stand_open_the_rest_is_closed(run):
+    text = one(Report((), read(run)))
+    opened = set(re.findall(r'<details class="th \w+" id="t-(\w+)" open>', text))
+    assert opened == {"A03", "D05", "F07"}
+
+
+def test_verdicts_are_counted_and_linked(run):
+    text = one(Report([stop()], read(run)))
+    strip = text[text.index('class="strip"') : text.index("</ul>")]
+    found = dict(re.findall(r'<li class="(\w+)[^>]*>.*?<b>(\d+)', strip))
+    assert found == {
+        "certified": "5",
+        "conditional": "0",
+        "consistent": "1",
+        "vacuous": "0",
+        "inapplicable": "0",
+        "refused": "2",
+        "refuted": "1",
+        "brk": "4",
+    }
+    assert 'href="#q1"' in strip
+    assert 'href="#t-D05"' in strip
+
+
+def test_hostile_words_stay_words(tmp_path):
+    document = samples.document()
+    texts = ("title", "statement", "source", "notes", "error", "file", "code", "pillar")
+    document["theorems"] = [
+        samples.entry("A03", **dict.fromkeys(texts, HOSTILE), hypotheses=[HOSTILE]),
+        samples.entry(HOSTILE, found=(samples.compared(HOSTILE, 1.0, "<=", 2.0, 0, HOSTILE),)),
+    ]
+    shown = samples.curve([0.0, 1.0], [0.0, 1.0], HOSTILE)
+    document["theorems"][1]["figure"] = samples.figure([shown], *[HOSTILE] * 3)
+    document["versions"] = {HOSTILE: HOSTILE}
+    claim = Certificate(
+        HOSTILE, HOSTILE, 1.0, 2.0, "proved_real", "x:Y", source=HOSTILE, reason=HOSTILE,
+        hypotheses=(Hypothesis(HOSTILE, "assumed", HOSTILE),),
+    )  # fmt: skip
+    bad = stop(
+        title=HOSTILE,
+        question=HOSTILE,
+        certificate=claim,
+        also=(claim,),
+        comparators={HOSTILE: 3.0},
+        picture=Picture(None, (Tile(np.eye(4), HOSTILE),), HOSTILE),
+        cost=HOSTILE,
+        commands=(HOSTILE,),
+    )
+    verified = read(samples.write(tmp_path, document))
+    stops = [bad, Unreadable(HOSTILE, HOSTILE)]
+    text = one(Report(stops, verified, [(HOSTILE, HOSTILE)], [("command", HOSTILE)]))
+    page = clean(text)
+    assert page.text.count("<script>alert(1)</script>") > 20
+    assert not {"\u202e", "\u2067"} & set(text)
+
+
+def test_a_large_report_becomes_a_page_a_pillar(run):
+    found = pages(Report([stop()], read(run)), most_bytes=100_000)
+    assert set(found) == {
+        "index.html",
+        *(f"t-{p}.html" for p in ("approximation", "optimization", "generalization", "control")),
+        "t-generative.html",
+    }
+    for text in found.values():
+        clean(text)
+    assert 'href="t-control.html"' in found["index.html"]
+    assert 'href="t-control.html#t-D05"' in found["index.html"]
+    assert 'id="t-D05"' in found["t-control.html"]
+
+
+def test_the_page_is_small(run):
+    assert len(one(Report([stop()], read(run))).encode()) < 350_000
+
+
+def test_refused_and_empty_ones_carry_no_number():
+    refused = certificate(verdict="refused", reason="the effective sample is 2 of 20,000")
+    page = clean(one(Report([stop(certificate=refused, picture=None, comparators={})])))
+    assert "no number" in page.text
+    assert "the effective sample is 2 of 20,000" in page.text
+    assert "0.18" not in page.text
+
+
+def test_what_cannot_be_read_is_said_once():
+    page = clean(one(Report([Unreadable("runs/x", "its checksum differs")], None, [("a", "b")])))
+    assert page.text.count("its checksum differs") == 1
+    assert page.text.count("not shown") == 2
+
+
+# -- the file of verify ----------------------------------------------------------------------------
+
+DAMAGES = {
+    "cut off": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "a list": lambda text: "[]",
+    "nested": lambda text: "[" * 100_000,
+    "another kind": lambda text: text.replace('"kind": "verify"', '"kind": "solution"'),
+    "a newer schema": lambda text: text.replace('"schema": 1', '"schema": 2'),
+    "a verdict of its own": lambda text: text.replace('"certified"', '"true"'),
+    "a number that is none": lambda text: text.replace('"1/64"', '"1/63.5"'),
+    "a relation": lambda text: text.replace('"<="', '"<<"'),
+    "a word for a number": lambda text: text.replace('"seconds": 0.31', '"seconds": "x"'),
+    "no title": lambda text: text.replace('"title"', '"name"'),
+    "a line that is text": lambda text: text.replace('"line": 41', '"line": "41"'),
+    "twice": lambda text: text.replace('"A09"', '"A03"'),
+    "a figure without numbers": lambda text: text.replace('"x": [', '"x": ["a", '),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_record_is_one_clear_error_and_a_valid_page(
+    damage, run, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    folder = pathlib.Path("runs/verify")
+    folder.mkdir(parents=True)
+    whole = (run / "verify.json").read_text()
+    assert damage(whole) != whole
+    (folder / "verify.json").write_text(damage(whole))
+    assert main(["report"]) == 4
+    out = capfd.readouterr().out
+    assert out.count("unreadable") == 1
+    page = clean(pathlib.Path("runs/report/index.html").read_text("utf-8"))
+    assert page.text.count("not shown") == 1
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def solved(tmp_path, monkeypatch, x64):
+    monkeypatch.chdir(tmp_path)
+    isp.solve(isp.problem("double-integrator")).save(tmp_path / "cart")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "cart").rename(tmp_path / "runs" / "cart")
+    return tmp_path
+
+
+def test_nothing_there(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report"]) == 5
+    assert "nothing to report" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_solution_and_a_record(solved, run, capfd):
+    assert main(["report", "--from", "runs", "--from", str(run), "-o", "out"]) == 0
+    said = capfd.readouterr().out
+    assert "out/index.html" in said
+    page = clean((solved / "out" / "index.html").read_text("utf-8"))
+    assert "infsup check runs/cart" in page.text
+    assert "A03" in page.text
+    assert [p.name for p in (solved / "out").iterdir()] == ["index.html"]
+
+
+def test_json(solved, capfd):
+    assert main(["report", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["saved"] == "runs/report/index.html"
+    assert found["pages"] == ["index.html"]
+    assert found["solutions"] == [{"name": "cart", "verdict": "certified"}]
+    assert found["unreadable"] == []
+
+
+def test_a_damaged_solution_is_told_and_the_others_are_shown(solved, capfd):
+    isp.solve(isp.problem("double-integrator")).save(solved / "runs" / "torn")
+    file = solved / "runs" / "torn" / "arrays.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert main(["report", "runs"]) == 4
+    assert "unreadable  runs/torn" in capfd.readouterr().out
+    page = clean((solved / "runs" / "report" / "index.html").read_text("utf-8"))
+    assert "infsup check runs/cart" in page.text
+    assert page.text.count("not shown") == 1
+
+
+def test_a_place_that_cannot_be_written(run, tmp_path, capfd):
+    (tmp_path / "file").write_text("mine")
+    assert main(["report", str(run), "-o", str(tmp_path / "file")]) == 4
+    assert (tmp_path / "file").read_text() == "mine"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+# -- in a browser ----------------------------------------------------------------------------------
+
+
+def browser(tmp_path, page, *words):
+    profile = tmp_path / "profile"
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={profile}", "--enable-logging=stderr", *words, page.as_uri(),
+    ]  # fmt: skip
+    env = {**os.environ, "HOME": str(tmp_path)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=env)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_browser_shows_every_card_and_complains_about_nothing(run, tmp_path):
+    page = tmp_path / "index.html"
+    page.write_text(one(Report([stop()], read(run))), "utf-8")
+    got = browser(tmp_path, page, "--dump-dom")
+    assert got.returncode == 0, got.stderr[-2000:]
+    said = [line for line in got.stderr.splitlines() if "CONSOLE" in line]
+    assert said == []
+    for theorem in samples.document()["theorems"]:
+        assert f'id="t-{theorem["id"]}"' in got.stdout
+    assert got.stdout.count("<math") >= 8
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_the_browser_would_complain(tmp_path):
+    page = tmp_path / "bad.html"
+    text = one(Report([stop()])).replace("</body>", "<script>alert(1)</script></body>")
+    page.write_text(text, "utf-8")
+    got = browser(tmp_path, page, "--dump-dom")
+    assert any("CONSOLE" in line for line in got.stderr.splitlines())
