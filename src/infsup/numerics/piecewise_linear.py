@@ -166,7 +166,11 @@ def _refined(v: list[flint.fmpq], crossing: dict[int, list[flint.fmpq]]) -> list
 # -- in floats, with proved errors ----------------------------------------------------------------
 
 MAX_POINTS = 1_000_000
-BLOCK = 1 << 21
+MAX_NUMBERS = 1 << 27
+"""In the largest array that the search may hold."""
+BLOCK = 1 << 17
+WIDE, STRIP = 256, 256
+"""A first level with more units is taken out strip by strip, of so many cells."""
 """Numbers in one array of the passes below."""
 UNIT = 2.0**-53
 LEAST = 2.0**-1022
@@ -250,18 +254,23 @@ def breakpoints(
                 f"There are {len(found) + len(x):,} after level {index + 1}.",
                 "a shorter interval",
             )
+        made = nodes + np.arange(len(c))
+        live = np.concatenate([live, made])
+        keep = last[live] > index
+        if (len(x) + len(found)) * max(int(keep.sum()), 1) > MAX_NUMBERS:
+            raise TooMuchWork(
+                f"{int(keep.sum()):,} units at {len(x) + len(found):,} points do not fit in memory",
+                remedy="a shorter interval",
+            )
+        h = np.concatenate([h, np.maximum(z, 0.0)])[keep]
+        live = live[keep]
+        nodes += len(c)
         if len(found):
             at = np.searchsorted(x, found)
             x = np.insert(x, at, found)
             wanted = np.insert(wanted, at - 1, wanted[at - 1])
-            fresh = _forward(levels[: index + 1], found)
-            h = np.insert(h, at, fresh[live], axis=1)
-            z = np.insert(z, at, fresh[nodes:], axis=1)
-        h = np.concatenate([h, np.maximum(z, 0.0)])
-        live = np.concatenate([live, nodes + np.arange(len(c))])
-        nodes += len(c)
-        keep = last[live] > index
-        live, h = live[keep], h[keep]
+            fresh = _forward(levels[: index + 1], found, live)
+            h = np.insert(h, at, fresh, axis=1)
     return x
 
 
@@ -270,10 +279,19 @@ def values(levels: Levels, out: tuple[Any, Any], x: np.ndarray) -> np.ndarray:
     levels, out = sound(levels, out)
     step = max(1, BLOCK // out[0].shape[1])
     parts = [x[at : at + step] for at in range(0, len(x), step)]
-    return np.concatenate([(out[0] @ _forward(levels, p) + out[1][:, None])[0] for p in parts])
+    return np.concatenate([(out[0] @ _nodes(levels, p) + out[1][:, None])[0] for p in parts])
 
 
-def _forward(levels: Sequence[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarray:
+def _forward(levels: Any, x: np.ndarray, live: np.ndarray) -> np.ndarray:
+    """Some nodes at points: [live, n]."""
+    if not len(live):
+        return np.zeros((0, len(x)))
+    step = max(1, BLOCK // (1 + sum(len(c) for _, c in levels)))
+    parts = [x[at : at + step] for at in range(0, len(x), step)]
+    return np.concatenate([_nodes(levels, p)[live] for p in parts], axis=1)
+
+
+def _nodes(levels: Any, x: np.ndarray) -> np.ndarray:
     """All nodes at points: [1 + units, n]."""
     h = np.empty((1 + sum(len(c) for _, c in levels), len(x)))
     h[0] = x
@@ -311,37 +329,100 @@ def describe(
     """
     levels, out = sound(levels, out)
     floats = FLOATS[dtype]
-    nodes = out[0].shape[1]
-    step = max(2, BLOCK // nodes)
-    starts = range(0, len(x) - 1, step)
-    parts = [_describe(levels, out, x[i : i + step + 1], floats) for i in starts]
+    wide = len(levels) > 0 and len(levels[0][1]) > WIDE
+    step = STRIP if wide else max(2, BLOCK // out[0].shape[1])
+    maps = [_Map(w, c) for w, c in (*levels, out)]
+    parts = []
+    for at in range(0, len(x) - 1, step):
+        mine = x[at : at + step + 1]
+        fewer = _without_first(maps, float(mine[0]), float(mine[-1])) if wide else maps
+        parts.append(_describe(fewer, mine, floats))
     y = [*(p.y[:-1] for p in parts[:-1]), parts[-1].y]
     joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("error", "rounding")]
     return Cells(x, np.concatenate(y), *joined)
 
 
-def _describe(levels: Any, out: Any, x: np.ndarray, floats: Floats) -> Cells:
-    nodes, points = out[0].shape[1], len(x)
+class _Map:
+    """An affine map of nodes, with what was taken out of it.
+
+    Args:
+        w: [rows, nodes].
+        c: [rows].
+        loose: [rows], how far the map may be from the one that it stands for.
+        hidden: [rows], the sum of |weight times unit| over the units that were taken out.
+        near: [rows], the same with units among them that rounding may switch on.
+        terms: of the longest sum, those that were taken out included.
+    """
+
+    def __init__(self, w, c, loose=None, hidden=None, near=None, terms=None):
+        # columns without a weight are not read
+        self.used = np.flatnonzero(np.any(w != 0, axis=0))
+        self.w, self.c = w[:, self.used], c[:, None]
+        self.size, self.bias = np.abs(self.w), np.abs(c)[:, None]
+        self.nodes = w.shape[1]
+        self.full = w
+        self.loose = np.zeros((len(c), 1)) if loose is None else loose[:, None]
+        self.hidden = np.zeros((len(c), 1)) if hidden is None else hidden[:, None]
+        self.near = np.zeros((len(c), 1)) if near is None else near[:, None]
+        own = int(np.max(np.count_nonzero(self.w, axis=1), initial=0)) + 2
+        self.gamma = 1.001 * own * UNIT
+        self.terms = own if terms is None else terms
+
+
+def _without_first(maps: list[_Map], low: float, high: float) -> list[_Map]:
+    """The maps on [low, high] with those units of the first level taken out that bend outside it.
+
+    There such a unit is 0 or an affine function, so that it adds to the weight of the input and
+    to the bias of whoever reads it; this is done in floats, and `loose` says by what it may err.
+    """
+    first, far = maps[0], max(abs(low), abs(high))
+    w0, c0 = first.full[:, 0], first.c[:, 0]
+    span = (np.abs(w0) * far + np.abs(c0)) * (1 + 8 * UNIT) + 8 * LEAST
+    ends = np.stack([w0 * low + c0, w0 * high + c0])
+    room = 4 * UNIT * span + 8 * LEAST
+    on = ends.min(axis=0) > room
+    bent = np.flatnonzero(~on & (ends.max(axis=0) > -room))
+    switched = on | ((ends.max(axis=0) <= -room) & (ends.max(axis=0) > -(2.0**-20) * span))
+    n = len(w0)
+    found = [_Map(first.full[bent], c0[bent])]
+    found[0].terms = max(found[0].terms, first.terms)
+    for m in maps[1:]:
+        v = m.full[:, 1 : 1 + n]
+        taken = v[:, on]
+        gamma = 1.001 * (int(on.sum()) + 4) * UNIT
+        hidden = (np.abs(taken) @ span[on]) * (1 + 4 * gamma) + 8 * LEAST
+        near = (np.abs(v[:, switched]) @ span[switched]) * (1 + 8 * n * UNIT) + 8 * LEAST
+        w = np.concatenate([m.full[:, :1], v[:, bent], m.full[:, 1 + n :]], axis=1)
+        w[:, 0] += taken @ w0[on]
+        c = m.c[:, 0] + taken @ c0[on]
+        whole = hidden + np.abs(m.full[:, 0]) * far + np.abs(m.c[:, 0])
+        loose = gamma * whole * (1 + 4 * gamma) + 8 * (n + 4) * LEAST * (1 + np.max(np.abs(v)))
+        found.append(_Map(w, c, loose, hidden, near, m.terms))
+    return found
+
+
+def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
+    nodes, points = maps[-1].nodes, len(x)
     h, d = np.zeros((nodes, points)), np.zeros((nodes, points))
     e, executed = np.zeros((nodes, points - 1)), np.zeros((nodes, points - 1))
     h[0] = x
     done = 1
     with np.errstate(over="ignore", invalid="ignore"):
-        for w, c in levels:
-            new = slice(done, done + len(c))
-            z, dz, ez, rz = _propagate(w, c, h, d, e, executed, floats)
+        for m in maps[:-1]:
+            new = slice(done, done + len(m.c))
+            z, dz, ez, rz = _propagate(m, h, d, e, executed, floats)
             low, high = np.nextafter(z - dz, -np.inf), np.nextafter(z + dz, np.inf)
-            positive = np.maximum(np.maximum(high[:, :-1], high[:, 1:]), 0.0)
-            negative = np.maximum(-np.minimum(low[:, :-1], low[:, 1:]), 0.0)
-            bent = np.nextafter(ez + np.minimum(positive, negative), np.inf)
-            # a unit that is off with room for all errors is 0 on the whole cell
             above = np.maximum(high[:, :-1], high[:, 1:])
+            negative = np.maximum(-np.minimum(low[:, :-1], low[:, 1:]), 0.0)
+            bent = np.nextafter(ez + np.minimum(np.maximum(above, 0.0), negative), np.inf)
             h[new] = np.maximum(z, 0.0)
             d[new] = np.where(high <= 0, 0.0, dz)
+            # a unit that is off with room for all errors is 0 on the whole cell
             e[new] = np.where(above + 1.001 * ez < 0, 0.0, bent)
-            executed[new] = np.where(above + 1.001 * (ez + rz) < 0, 0.0, rz)
-            done += len(c)
-        y, dy, ey, ry = _propagate(*out, h, d, e, executed, floats)
+            if floats.unit:
+                executed[new] = np.where(above + 1.001 * (ez + rz) < 0, 0.0, rz)
+            done += len(m.c)
+        y, dy, ey, ry = _propagate(maps[-1], h, d, e, executed, floats)
         error = (ey[0] + np.maximum(dy[0, :-1], dy[0, 1:])) * (1 + 4 * UNIT)
     if not (np.isfinite(y).all() and np.isfinite(error).all() and np.isfinite(ry).all()):
         raise TooMuchWork(
@@ -352,37 +433,31 @@ def _describe(levels: Any, out: Any, x: np.ndarray, floats: Floats) -> Cells:
 
 
 def _propagate(
-    w: np.ndarray,
-    c: np.ndarray,
-    h: np.ndarray,
-    d: np.ndarray,
-    e: np.ndarray,
-    executed: np.ndarray,
-    floats: Floats,
+    m: _Map, h: np.ndarray, d: np.ndarray, e: np.ndarray, executed: np.ndarray, floats: Floats
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """An affine map: values and their errors at points; deviations and roundings on cells."""
-    used = np.flatnonzero(np.any(w != 0, axis=0))
-    w, h, d, e, executed = w[:, used], h[used], d[used], e[used], executed[used]
-    size, bias = np.abs(w), np.abs(c)[:, None]
-    terms = int(np.max(np.count_nonzero(w, axis=1), initial=0)) + 2
-    gamma = 1.001 * terms * UNIT
-    wide = 1 + 4 * gamma + 16 * UNIT
+    h, d, e = h[m.used], d[m.used], e[m.used]
+    wide = 1 + 4 * m.gamma + 16 * UNIT
     # what underflow may take away, with room
-    far = float(np.max(size, initial=0.0)) + 1.0
-    z = w @ h + c[:, None]
-    tiny = 4 * (terms + 4) * LEAST * (far + np.max(np.abs(h), initial=0.0))
-    dz = (size @ (d + gamma * np.abs(h)) + gamma * bias) * wide + tiny
-    ez = (size @ e) * wide + tiny
+    far = float(np.max(m.size, initial=0.0)) + 1.0
+    z = m.w @ h + m.c
+    tiny = 4 * (len(m.used) + 6) * LEAST * (far + np.max(np.abs(h), initial=0.0))
+    dz = (m.size @ (d + m.gamma * np.abs(h)) + m.gamma * m.bias) * wide + (tiny + m.loose)
+    ez = (m.size @ e) * wide + tiny
     if not floats.unit:
-        return z, dz, ez, np.zeros_like(ez)
-    top = np.maximum(np.abs(h) + d, 0.0)
+        return z, dz, ez, np.zeros((1, ez.shape[1]))
+    executed = executed[m.used]
+    top = np.abs(h) + d
     top = (np.maximum(top[:, :-1], top[:, 1:]) + e + executed) * (1 + 8 * UNIT)
-    own = 1.001 * terms * floats.unit / (1 - terms * floats.unit)
-    if not np.max(size @ top + bias, initial=0.0) * (1 + 2 * own) < floats.most:
+    own = 1.001 * m.terms * floats.unit / (1 - m.terms * floats.unit)
+    # a unit of the first level is itself a sum of two terms
+    whole = m.size @ top + (m.bias + m.hidden * (1 + 4 * floats.unit))
+    if not np.max(whole, initial=0.0) * (1 + 4 * own) < floats.most:
         raise TooMuchWork(
             f"the network's values leave the range of {floats.name} on this interval",
             remedy="a shorter interval, or smaller weights",
         )
-    flushed = 3 * (terms + 4) * floats.least * (far + np.max(top, initial=0.0))
-    rz = (size @ (executed + own * top) + own * bias) * wide + flushed * (1 + own)
-    return z, dz, ez, rz
+    flushed = 6 * (m.terms + 4) * floats.least * (far + np.max(top, initial=0.0))
+    rest = own * (m.bias + m.hidden) + 5 * floats.unit * m.near
+    rz = m.size @ (executed + own * top) + rest
+    return z, dz, ez, rz * wide + flushed * (1 + own)

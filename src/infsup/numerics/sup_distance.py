@@ -45,7 +45,7 @@ MAX_BLOCKS = 20_000
 MAX_ROUNDS = 60
 MAX_EXACT = 400
 """Cells that are done in rational arithmetic."""
-CANDIDATES = 24
+CANDIDATES = 8
 """Points at which the lower end is evaluated in balls."""
 
 
@@ -158,7 +158,9 @@ class _Search:
 
     def guess(self, x: np.ndarray) -> tuple[float, float]:
         """About sup |f - N|, and about the size of both, from samples."""
-        p = np.union1d(np.union1d(x, (x[:-1] + x[1:]) / 2), np.linspace(self.a, self.b, 513))
+        p = np.union1d(x, (x[:-1] + x[1:]) / 2)
+        p = p[np.linspace(0, len(p) - 1, min(len(p), 2049)).astype(int)]
+        p = np.union1d(p, np.linspace(self.a, self.b, 513))
         with np.errstate(all="ignore"):
             f = np.asarray(self.f.values(p), np.float64)
         n = values(self.levels, self.out, p)
@@ -453,13 +455,11 @@ def point(levels: Levels, out: tuple[Any, Any], x: flint.fmpq) -> flint.fmpq:
     """The first output at one point, exactly."""
     h, zero = [x], flint.fmpq(0)
     for w, c in (*levels, (out[0][:1], out[1][:1])):
-        new = []
-        for row, bias in zip(w, c.tolist(), strict=True):
-            total = rational(bias)
-            for k in np.flatnonzero(row):
-                if h[k] != 0:
-                    total += rational(float(row[k])) * h[k]
-            new.append(total)
+        new = [rational(v) for v in c.tolist()]
+        rows, columns = np.nonzero(w)
+        for i, k, v in zip(rows.tolist(), columns.tolist(), w[rows, columns].tolist(), strict=True):
+            if h[k] != 0:
+                new[i] += rational(v) * h[k]
         h += [v if v > 0 else zero for v in new]
     return new[0]
 
