@@ -5,11 +5,14 @@ from infsup.core.lazy import lazy
 PROBLEMS = {"Approximate": "problem"}
 
 METHODS = {
+    "SharedCoordinate": "shared_coordinate",
+    "PiecewiseLinear": "piecewise_linear",
     "AttentionHead": "attention",
     "GELUSquare": "gelu_square",
 }
 
 BOUNDS = {
+    "StructuralEnclosure": "bounds.structural_enclosure",
     "SmoothEnclosure": "bounds.smooth_enclosure",
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from infsup.core.answers import Function
 from infsup.core.certificate import Hypothesis
-from infsup.core.errors import UsageError
+from infsup.core.errors import HypothesisError, UsageError
 from infsup.core.problem import Problem
 from infsup.core.program import Program
 from infsup.networks.relu import ReLUNetwork
@@ -143,6 +143,21 @@ class Approximate(Problem):
                 "f is finite and continuous on the domain", "checked", "balls, by bisection"
             ),
         )
+
+
+def asked(problem: Approximate, method: str) -> float:
+    """The eps of a problem.
+
+    Raises:
+        HypothesisError: it has none.
+    """
+    if problem.eps is None:
+        raise HypothesisError(
+            f"`{method}` needs an error to aim at",
+            "This problem asks only what a network is worth.",
+            "Approximate(f, domain=..., eps=1e-6)",
+        )
+    return problem.eps
 
 
 def _ends(domain: Any) -> tuple[float, float]:

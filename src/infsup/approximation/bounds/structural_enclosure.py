@@ -1,0 +1,205 @@
+"""How far a network of our constructions is from its function, proved from its structure."""
+
+import math
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from infsup.approximation.cell_error import Piece, sup_error
+from infsup.approximation.problem import Approximate
+from infsup.approximation.structure import NoStructure, Structure, read
+from infsup.core.bound import Bound
+from infsup.core.certificate import Certificate, Hypothesis
+from infsup.core.errors import UsageError
+from infsup.core.method import Outcome
+from infsup.core.program import Program
+from infsup.core.registry import name_of
+from infsup.networks.relu import ReLUNetwork
+from infsup.numerics.enclosure import DomainFault, Enclosure, exact, lower, precision
+
+SOURCE = (
+    "lemmas L1-L3: Yarotsky, Neural Networks 94 (2017) 103-114 for the square; shared coordinate and "
+    "gates derived here; interpolation by Taylor's formula in balls"
+)
+WORDS = "sup |f - N|"
+
+
+class Enclosed(NamedTuple):
+    """Both ends, and what they rest on.
+
+    Args:
+        lower, upper: of sup |f - N| over the domain.
+        structure: of the network.
+        cells: upper bounds of interpolation, per cell.
+        emulation: likewise of the errors of the squares.
+        points: where |f - N| was evaluated for the lower end.
+    """
+
+    lower: float
+    upper: float
+    structure: Structure
+    cells: np.ndarray
+    emulation: np.ndarray
+    points: np.ndarray
+
+
+def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
+    """Both ends of sup |f - N| in real arithmetic.
+
+    Raises:
+        NoStructure: the weights do not show one of our constructions.
+    """
+    a, b = problem.domain
+    s = read(network.levels, network.out, roles, a, b)
+    emulation = np.array(s.emulation())
+    pieces = [
+        Piece(low, high, poly, float(extra))
+        for low, high, poly, extra in zip(
+            s.knots, s.knots[1:], s.polynomials(), emulation, strict=False
+        )
+    ]
+    enclosure = Enclosure(problem.f)
+    found = sup_error(enclosure, pieces, floor=1e-3 * (problem.eps or 0.0))
+    # a second reader needs the same bound from other boxes
+    cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-10), np.inf)
+    slack = float(s.slack)
+    upper = upper_end(cells, emulation, slack)
+    points, low = lower_end(enclosure, problem, network, float(found.point))
+    return Enclosed(low, upper, s, cells, emulation, points)
+
+
+def upper_end(cells: np.ndarray, emulation: np.ndarray, slack: float) -> float:
+    """Their largest sum, rounded up."""
+    return float(np.nextafter(np.max(cells + emulation) * (1 + 2.0**-50), np.inf)) + slack * (
+        1 + 2.0**-40
+    )
+
+
+def lower_end(
+    enclosure: Enclosure, problem: Approximate, network: ReLUNetwork, first: float
+) -> tuple[np.ndarray, float]:
+    """Points of large |f - N|, and the largest value there, rounded down."""
+    a, b = problem.domain
+    x = np.linspace(a, b, 4001)
+    with np.errstate(all="ignore"):
+        gap = np.abs(problem.values(x) - network.values(x))
+    gap = np.where(np.isfinite(gap), gap, 0.0)
+    tops = [first, *(float(v) for v in x[np.argsort(gap)[-6:]])]
+    points, best = np.array(sorted({min(max(p, a), b) for p in tops})), 0.0
+    for p in points:
+        try:
+            with precision(160):
+                there = abs(enclosure.ball(exact(p)) - exact(network.exact(float(p))[0]))
+                best = max(best, lower(there))
+        except DomainFault:
+            continue
+    return points, max(best * (1 - 2.0**-40), 0.0)
+
+
+def refuse_budget(problem: Approximate, method: str, units: int | None) -> None:
+    """Refuses a construction that is larger than the budget.
+
+    Raises:
+        UsageError: always; says how many units it would take.
+    """
+    many = f"{units:,}" if units is not None else "more than 100,000"
+    raise UsageError(
+        f"`{method}` needs {many} units for eps = {problem.eps:g}; the budget is {problem.budget:,}",
+        remedy=f"budget={units}" if units is not None else "a larger eps",
+    )
+
+
+class StructuralEnclosure(Bound):
+    """A proved bracket of sup |f - N| for a network of our constructions, at any depth.
+
+    The network's parts are recognised in its stored weights, in exact arithmetic: knots, zigzag
+    coordinate, tent chains, squares, gates. Each is a lemma with an error bound, so the network is a
+    piecewise polynomial up to a known error, and its distance from f is bounded cell by cell with
+    Taylor balls. Where the evidence names no roles, networks of one hidden layer are recognised.
+
+    With `dtype="real"` it speaks of the network in real arithmetic.
+    """
+
+    problems: ClassVar = (Approximate,)
+    needs: ClassVar = ("roles",)
+    spends: ClassVar[bool] = False
+    needs_64_bit: ClassVar[bool] = True
+
+    def certify(self, problem, outcome: Outcome, key, delta: float) -> Certificate:
+        answer = getattr(outcome.answer, "answer", outcome.answer)
+        name = name_of(type(self))
+        fields: dict[str, Any] = {
+            "sense": "min",
+            "range": (0.0, math.inf),
+            "goal": problem.eps,
+            "source": SOURCE,
+            "dtype": "real arithmetic" if problem.dtype == "real" else problem.dtype,
+        }
+        of = f"this network, {problem.name}"
+
+        def nothing(verdict: str, reason: str) -> Certificate:
+            return Certificate(
+                WORDS,
+                of,
+                -math.inf,
+                math.inf,
+                "proved",
+                name,
+                verdict=verdict,
+                reason=reason,
+                hypotheses=problem.hypotheses(),
+                **fields,
+            )
+
+        if not isinstance(answer, ReLUNetwork):
+            return nothing(
+                "inapplicable", f"the answer is {type(answer).__name__}, not a ReLUNetwork"
+            )
+        if not isinstance(problem.f, Program):
+            return nothing("inapplicable", "f is not a program, so it cannot be enclosed")
+        roles = outcome.evidence.get("roles")
+        if roles is not None and len(roles) != sum(answer.widths):
+            roles = None  # another network's
+        try:
+            got = enclose(problem, answer, roles)
+        except NoStructure as e:
+            reason = f"no known structure: {e}; PiecewiseEnclosure takes any ReLU network"
+            return nothing("inapplicable", reason)
+        if not math.isfinite(got.upper):
+            return nothing("refused", "f could not be enclosed near a singularity")
+        s = got.structure
+        c = answer.counts
+        hypotheses = (
+            *problem.hypotheses(),
+            Hypothesis(
+                "the weights are those of the construction, exactly",
+                "checked",
+                f"{c.units} units: {len(s.knots) - 2} knots, {len(s.levels)} squares, {s.gates} gates",
+            ),
+        )
+        return Certificate(
+            WORDS,
+            f"{of}, in real arithmetic",
+            got.lower,
+            got.upper,
+            "proved",
+            name,
+            hypotheses=hypotheses,
+            budget={
+                "interpolation": float(got.cells.max()),
+                "squares": float(got.emulation.max()),
+                "gates": float(s.slack),
+            },
+            proof={
+                "lemmas": ("L1 square", "L3 gate", "Taylor"),
+                "roles": np.zeros((0, 3), np.int32) if roles is None else np.asarray(roles),
+                "interpolation": got.cells,
+                "points": got.points,
+                "units": c.units,
+                "nonzero": c.n_nonzero,
+                "edges_and_units": c.n_weights_yarotsky,
+                "layers": c.n_hidden,
+            },
+            **fields,
+        )

@@ -1,0 +1,233 @@
+"""Where to cut an interval so that polynomials of one degree fit a function on every cell.
+
+All in float64 and from samples: what is found here is proved afterwards.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from infsup.core.program import in_float64, slots
+
+Values = Callable[[np.ndarray], np.ndarray]
+CHECKS = 24
+"""Points at which a fit is compared with the function."""
+MOST = 6_000
+"""Cells after which the search gives up."""
+
+
+class Rule(NamedTuple):
+    """Interpolation of degree p on [-1, 1] with both ends among the nodes.
+
+    Args:
+        nodes: Chebyshev points, stretched until the outer ones are the ends. [p + 1]
+        checks: points of comparison. [n]
+        predict: values at the nodes -> values at the checks. [n, p + 1]
+        bumps: values at the nodes -> coefficients of phi_2..phi_p. [p - 1, p + 1]
+    """
+
+    nodes: np.ndarray
+    checks: np.ndarray
+    predict: np.ndarray
+    bumps: np.ndarray
+
+
+@functools.cache
+def rule(p: int) -> Rule:
+    """The rule of one degree, 1 included.
+
+    Interpolation at these nodes has the least error max |x - x_0|...|x - x_p| of all that meet both
+    ends, as the Chebyshev polynomial T_{p+1} of the stretched variable shows.
+    """
+    j = np.arange(p + 1)
+    nodes = -np.cos((2 * j + 1) * np.pi / (2 * (p + 1))) / np.cos(np.pi / (2 * (p + 1)))
+    nodes[0], nodes[-1] = -1.0, 1.0
+    n = max(CHECKS, 4 * p)
+    checks = np.cos((np.arange(n) + 0.5) * np.pi / n)[::-1]
+    predict = _basis(checks, p) @ np.linalg.inv(_basis(nodes, p))
+    return Rule(nodes, checks, predict, np.linalg.inv(_basis(nodes, p))[2:])
+
+
+def _basis(u: np.ndarray, p: int) -> np.ndarray:
+    w = u * u - 1
+    bumps = (w, u * w, w**2, u * w**2, u**2 * w**2, u * w**3, w**4)
+    return np.stack([np.ones_like(u), u, *bumps[: p - 1]], 1)
+
+
+class Cell(NamedTuple):
+    """A fit on [low, high]: values at the ends, coefficients of the bumps, sampled error."""
+
+    low: float
+    high: float
+    ends: tuple[float, float]
+    bumps: np.ndarray
+    error: float
+
+
+def fit(f: Values, low: float, high: float, p: int) -> Cell:
+    """The interpolant on one cell, and its error at the checks."""
+    r = rule(p)
+    middle, half = (low + high) / 2, (high - low) / 2
+    x = middle + half * np.concatenate([r.nodes, r.checks])
+    x[0], x[p] = low, high
+    y = f(np.clip(x, low, high))
+    at, rest = y[: p + 1], y[p + 1 :]
+    error = float(np.max(np.abs(r.predict @ at - rest)))
+    if not np.isfinite(error):
+        error = np.inf
+    return Cell(low, high, (float(at[0]), float(at[-1])), r.bumps @ at, error)
+
+
+def graded(f: Values, stops: Sequence[float], p: int, tolerance: float, most: int = MOST):
+    """Cells from left to right, each as long as the tolerance allows; None beyond `most`.
+
+    Args:
+        f: vectorised.
+        stops: the ends of the interval, and between them places where cells must end.
+        p: degree.
+        tolerance: of the error on a cell.
+        most: cells.
+    """
+    cells: list[Cell] = []
+    at, width = stops[0], stops[-1] - stops[0]
+    for stop in stops[1:]:
+        while at < stop:
+            cell = _longest(f, at, stop, p, tolerance, width)
+            cells.append(cell)
+            if len(cells) > most:
+                return None
+            at, width = cell.high, cell.high - cell.low
+        width = stops[-1] - stops[0]
+    return cells
+
+
+def _longest(f: Values, at: float, b: float, p: int, tolerance: float, width: float) -> Cell:
+    """The longest cell from `at` whose error is at most the tolerance, to a few percent of it."""
+    good: Cell | None = None
+    bad = np.inf
+    step = min(b - at, 2 * width)
+    failures = 0
+    for _ in range(60):
+        end = b if at + step >= b else at + step
+        cell = fit(f, at, end, p)
+        if cell.error <= tolerance:
+            good = cell
+            if end == b or cell.error > 0.96 * tolerance:
+                break
+            grow = 1.05 * (tolerance / max(cell.error, 1e-3 * tolerance)) ** (1 / (p + 1))
+            step = (end - at) * min(grow, 4.0)
+        else:
+            bad = min(bad, end - at)
+            failures += 1
+            # near a singularity the error falls more slowly than h^(p+1)
+            order = p + 1 if failures < 3 else 1
+            shrink = 0.98 * (tolerance / min(cell.error, 1e12 * tolerance)) ** (1 / order)
+            step = (end - at) * max(shrink, 0.1 if failures < 3 else 0.01)
+        low = 0.0 if good is None else good.high - at
+        if step >= bad or step <= low:
+            step = math.sqrt(low * bad) if bad > 4 * low > 0 else (low + bad) / 2
+        if good is not None and bad - low <= 1e-3 * bad + 4 * np.spacing(abs(at)):
+            break
+        if at + step <= at:
+            break
+    if good is None or good.high <= at:
+        # a singularity: the shortest cell that there is, whatever its error
+        return fit(f, at, min(b, np.nextafter(at, np.inf)), p)
+    end = shorter(at, good.high, b)
+    return good if end == good.high else fit(f, at, end, p)
+
+
+def shorter(at: float, end: float, b: float) -> float:
+    """A number of few digits at or just before `end`: products with it are then exact."""
+    if end >= b:
+        return end
+    grain = 2.0 ** (math.frexp(end - at)[1] - 12)
+    found = math.floor(end / grain) * grain
+    return found if at < found <= end else end
+
+
+def equal(f: Values, stops: Sequence[float], p: int, count: int, tolerance: float):
+    """At most `count` cells with the least tolerance that allows so few.
+
+    Args:
+        f: vectorised.
+        stops: as for `graded`.
+        p: degree.
+        count: of cells, enough for `tolerance`.
+        tolerance: for which `count` cells are enough.
+    """
+    best = graded(f, stops, p, tolerance, count)
+    low, high = -8.0, 0.0
+    for _ in range(7):
+        middle = (low + high) / 2
+        cells = graded(f, stops, p, tolerance * 2.0**middle, count)
+        if cells is None:
+            low = middle
+        else:
+            best, high = cells, middle
+        if high - low < 0.05:
+            break
+    return best
+
+
+def stops_of(program: Any, a: float, b: float, points: int = 4001) -> list[float]:
+    """A, b, and the places between where abs, maximum, minimum or a condition changes sides.
+
+    Found by samples of all parts of the program and bisection; a kink that is missed costs cells,
+    never the proof.
+    """
+    x = np.linspace(a, b, points)
+    found: set[float] = set()
+    for difference in _switches(program, x):
+        sign = np.sign(difference(x))
+        for i in np.flatnonzero(sign[:-1] * sign[1:] < 0):
+            found.add(_crossing(difference, float(x[i]), float(x[i + 1])))
+        found.update(float(v) for v in x[1:-1][sign[1:-1] == 0][:64])
+    inner = sorted(v for v in found if a < v < b)
+    # more would be a function that is zero on a piece, or one that these cells cannot follow
+    return [a, *inner, b] if len(inner) <= 512 else [a, b]
+
+
+def _switches(program: Any, x: np.ndarray) -> list[Values]:
+    """For each kink of the program, the function of x that is zero there."""
+    found: list[Values] = []
+
+    def at(slot: int) -> Values:
+        def value(x: np.ndarray) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                got = slots(program, [np.asarray(x, np.float64)], in_float64)[slot]
+            return np.broadcast_to(np.asarray(got, np.float64), np.shape(x))
+
+        return value
+
+    for s in program.steps:
+        if s.op in ("abs", "sign", "sqrt", "cbrt"):
+            found.append(at(s.args[0]))
+        elif s.op in ("maximum", "minimum", "lt", "le", "gt", "ge"):
+            first, second = at(s.args[0]), at(s.args[1])
+            found.append(lambda x, p=first, q=second: p(x) - q(x))
+    keep = []
+    for difference in found:
+        with np.errstate(all="ignore"):
+            try:
+                values = difference(x)
+            except ValueError:  # arrays inside the program
+                continue
+        if np.isfinite(values).all() and np.any(values != values[0]):
+            keep.append(difference)
+    return keep
+
+
+def _crossing(difference: Values, low: float, high: float) -> float:
+    sign = np.sign(difference(np.array([low]))[0])
+    while True:
+        middle = low + (high - low) / 2
+        if not low < middle < high:
+            return middle
+        if np.sign(difference(np.array([middle]))[0]) == sign:
+            low = middle
+        else:
+            high = middle

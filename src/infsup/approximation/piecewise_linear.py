@@ -1,0 +1,179 @@
+"""Piecewise linear networks of one hidden layer, with knots where the function bends."""
+
+import math
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import numpy as np
+
+from infsup.approximation.bounds.structural_enclosure import enclose, refuse_budget
+from infsup.approximation.graph import BITS, INPUT, KNOT, ONE, Graph, form, numpy_dtype, piecewise
+from infsup.approximation.mesh import Values, shorter, stops_of
+from infsup.approximation.problem import Approximate, asked
+from infsup.core.errors import UsageError
+from infsup.core.method import DirectMethod, Outcome
+from infsup.core.program import Program
+
+CHECKS = 24
+MOST = 200_000
+
+
+class Segments(NamedTuple):
+    """A broken line: knots [K + 1], ends of the interval included, and values there."""
+
+    knots: list[float]
+    values: list[float]
+
+    @property
+    def units(self) -> int:
+        """One for each inner knot."""
+        return len(self.knots) - 2
+
+
+class PiecewiseLinear(DirectMethod):
+    """The broken line of about fewest pieces within eps of f, as a network of one hidden layer.
+
+    It is drawn through the tube |y - f| <= eps from left to right, each piece as long as the tube
+    allows, starting where the one before it ends: on a convex stretch that is the free-knot spline
+    of fewest pieces, int sqrt|f''| / (4 sqrt eps) of them to leading order. Kinks cost nothing
+    extra. One unit for each inner knot.
+
+    Args:
+        slack: share of eps that is kept for what lies between samples, in (0, 1).
+
+    Raises:
+        UsageError: the problem has no eps, or would need more units than its budget.
+
+    Source: H. Imai and M. Iri, J. Algorithms 1 (1986), for the greedy path in a tube; theory rows
+    A02, A14 (free knots).
+    """
+
+    problems: ClassVar = (Approximate,)
+    needs_64_bit: ClassVar[bool] = True
+
+    slack: float = eqx.field(static=True, default=0.01)
+
+    def __check_init__(self):
+        if not 0 < self.slack < 1:
+            raise UsageError(f"`slack` of PiecewiseLinear is {self.slack}", "It is in (0, 1).")
+
+    def suits(self, problem):
+        asked(problem, "PiecewiseLinear")
+
+    def find(self, problem, start, key):
+        eps = asked(problem, "PiecewiseLinear")
+        share = 1 - self.slack
+        for _ in range(6):
+            found = broken_line(problem, share * eps, problem.budget)
+            if found is None:
+                refuse_budget(problem, "PiecewiseLinear", units_needed(problem, eps))
+            network, roles = draw(found, problem.dtype)
+            got = enclose(problem, network, roles)
+            if got.upper <= eps:
+                break
+            share *= min(0.97, 0.98 * eps / got.upper)
+        return Outcome(network, {"roles": roles})
+
+
+def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:
+    """Within eps of f at samples, with about fewest pieces; None beyond `most` inner knots."""
+    a, b = problem.domain
+    f = problem.values
+    stops = stops_of(problem.f, a, b) if isinstance(problem.f, Program) else [a, b]
+    best = _fewest(f, stops, eps, most + 1)
+    if best is None:
+        return None
+    # the least tube that allows so few, so that the certificate has room
+    few = best.units < 200
+    low, high = 2.0**-24 if few else 0.5, 1.0
+    for _ in range(9 if few else 4):
+        middle = math.sqrt(low * high)
+        found = _fewest(f, stops, middle * eps, len(best.knots) - 1)
+        if found is None:
+            low = middle
+        else:
+            best, high = found, middle
+    return best
+
+
+def units_needed(problem: Approximate, eps: float) -> int | None:
+    """Units that a broken line takes, or None beyond the most that are counted."""
+    a, b = problem.domain
+    stops = stops_of(problem.f, a, b) if isinstance(problem.f, Program) else [a, b]
+    found = _fewest(problem.values, stops, eps, MOST)
+    return None if found is None else found.units
+
+
+def _fewest(f: Values, stops: list[float], eps: float, most: int) -> Segments | None:
+    """The better of a start above, on and below the function."""
+    best = None
+    for start in (1.0, -1.0, 0.0):
+        found = _line(f, stops, eps, start, most if best is None else len(best.knots) - 2)
+        if found is not None and (best is None or len(found.knots) < len(best.knots)):
+            best = found
+    return best
+
+
+def _line(f: Values, stops: list[float], eps: float, start: float, most: int) -> Segments | None:
+    a, b = stops[0], stops[-1]
+    inner = np.array(stops[1:-1])
+    nodes = np.sort(1 - (1 - np.cos((np.arange(CHECKS) + 0.5) * np.pi / CHECKS)) / 2)
+    nodes = np.append(nodes, 1.0)
+    at, y = a, float(f(np.array([a]))[0]) + start * eps
+    knots, values = [at], [y]
+    width = b - a
+
+    def slopes(end: float) -> tuple[float, float]:
+        x = at + (end - at) * nodes
+        x[-1] = end
+        kinks = inner[(inner > at) & (inner < end)]
+        if len(kinks):
+            x = np.concatenate([x, kinks])
+        value = f(x)
+        step = x - at
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.max((value - eps - y) / step)), float(np.min((value + eps - y) / step))
+
+    while at < b:
+        if len(knots) > most:
+            return None
+        good, bad = None, math.inf
+        step = min(b - at, 1.5 * width)
+        for _ in range(60):
+            end = b if at + step >= b else at + step
+            if end <= at:
+                break
+            low, high = slopes(end)
+            if low <= high:
+                good = (end, (low + high) / 2)
+                if end == b:
+                    break
+            else:
+                bad = min(bad, end - at)
+            reached = 0.0 if good is None else good[0] - at
+            if good is not None and bad - reached <= 2e-3 * bad:
+                break
+            step = (reached + bad) / 2 if math.isfinite(bad) else 2 * reached
+            if good is None:
+                step = bad / 4
+        if good is None:
+            return None
+        end, slope = good
+        cut = shorter(at, end, b)
+        y += slope * (cut - at)
+        width, at = cut - at, cut
+        knots.append(at)
+        values.append(y)
+    return Segments(knots, values)
+
+
+def draw(found: Segments, dtype: str) -> tuple[Any, np.ndarray]:
+    """The network of a broken line, and the roles of its units."""
+    graph = Graph()
+    knots = [Fraction(k) for k in found.knots]
+    nodes = [INPUT] + [
+        graph.unit(form((1, INPUT), (-k, ONE)), KNOT, number=i) for i, k in enumerate(knots[1:-1])
+    ]
+    line, _ = piecewise(knots, nodes, found.values, BITS[dtype])
+    return graph.network(line, numpy_dtype(dtype))
