@@ -23,10 +23,11 @@ def _(problem: Transport) -> Choice:
         method = FlowMatching(
             ResidualVelocity(),
             rate=1e-3,
-            steps=2500,
+            steps=2000,
             batch=min(128, max(problem.count // 2, 1)),
             average=0.998,
             times="logit_normal",
+            solver_steps=12,
         )
     if problem.mixture is not None:
         why = (

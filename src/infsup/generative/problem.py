@@ -85,7 +85,10 @@ class Transport(Problem):
     @property
     def row(self) -> tuple[int, ...]:
         """Shape of one draw."""
-        return (self.mixture.dim,) if self.mixture is not None else self._fitted.shape[1:]
+        if self.mixture is not None:
+            return (self.mixture.dim,)
+        held = None if self.data is None or self.data.fit is not None else self.data.held_out
+        return (self._fitted if held is None else held["x"]).shape[1:]
 
     @property
     def dim(self) -> int:
@@ -175,7 +178,8 @@ class Transport(Problem):
     @property
     def unit(self) -> np.ndarray:
         """[d]: distances are those of x/unit."""
-        if self.mixture is not None or self.grid:
+        only_held_out = self.data is not None and self.data.fit is None
+        if self.mixture is not None or self.grid or only_held_out:
             return np.ones(self.dim)
         return np.asarray(self.frame[1], np.float64)
 

@@ -50,6 +50,18 @@ GALLERY = {
         "controlled",
         "Textbook linear-quadratic regulator; exact value by its Riccati equation",
     ),
+    "eight-gaussians": Entry(
+        "How far is a learned sampler from eight Gaussians on a circle?",
+        "generative",
+        "transported",
+        "The ring of eight Gaussians of the flow-matching literature; its velocity in closed form",
+    ),
+    "digits-flow": Entry(
+        "How far are generated digits from real ones that were held out?",
+        "generative",
+        "transported",
+        "The digits of the UCI repository, as draws of a law on [0, 1]^64",
+    ),
 }
 
 

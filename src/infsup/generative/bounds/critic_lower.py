@@ -49,7 +49,7 @@ class CriticLower(Bound):
     unseen: ClassVar = True
 
     measure: str = eqx.field(static=True, default="tv")
-    draws: int = eqx.field(static=True, default=8192)
+    draws: int = eqx.field(static=True, default=4096)
     width: int = eqx.field(static=True, default=64)
     steps: int = eqx.field(static=True, default=400)
 

@@ -52,10 +52,10 @@ class W2ToHeldOut(Bound):
     problems: ClassVar = (Transport,)
     unseen: ClassVar = True
 
-    blocks: int = eqx.field(static=True, default=24)
+    blocks: int = eqx.field(static=True, default=12)
     block: int = eqx.field(static=True, default=384)
-    pilots: int = eqx.field(static=True, default=6)
-    draws: int = eqx.field(static=True, default=16384)
+    pilots: int = eqx.field(static=True, default=4)
+    draws: int = eqx.field(static=True, default=4096)
 
     def __check_init__(self):
         for name, least in (("blocks", 2), ("block", 1), ("pilots", 1), ("draws", 2)):

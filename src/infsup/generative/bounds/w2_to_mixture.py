@@ -59,7 +59,7 @@ class W2ToMixture(Bound):
     problems: ClassVar = (Transport,)
     needs_64_bit: ClassVar = True
 
-    pairs: int = eqx.field(static=True, default=16384)
+    pairs: int = eqx.field(static=True, default=4096)
     steps: int = eqx.field(static=True, default=48)
     draws: int = eqx.field(static=True, default=65536)
     frames: int = eqx.field(static=True, default=4)
