@@ -1,17 +1,15 @@
 """Adam with decoupled weight decay."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import optax
 
-from infsup.core.method import IterativeMethod, Outcome
-from infsup.optimization import arguments, first_order
-from infsup.optimization.model import check
-from infsup.optimization.problem import Number, Smooth
+from infsup.optimization.first_order import FirstOrder
+from infsup.optimization.problem import Number
 
 
-class AdamW(IterativeMethod):
+class AdamW(FirstOrder):
     """Adam with decoupled weight decay, on batches drawn with replacement; `optax.adamw`.
 
     Args:
@@ -28,9 +26,6 @@ class AdamW(IterativeMethod):
     Source: I. Loshchilov and F. Hutter, Decoupled weight decay regularization, ICLR 2019.
     """
 
-    problems: ClassVar = (Smooth,)
-    merit: ClassVar = "loss_average"
-
     model: Any = None
     rate: Number = 3e-3
     steps: Number = 2000
@@ -38,26 +33,5 @@ class AdamW(IterativeMethod):
     weight_decay: Number = 1e-4
     schedule: str = eqx.field(static=True, default="cosine")
 
-    def __check_init__(self):
-        arguments.number("AdamW", "rate", self.rate, above=0)
-        arguments.whole("AdamW", "steps", self.steps, least=1)
-        if self.batch is not None:
-            arguments.whole("AdamW", "batch", self.batch, least=1)
-        arguments.number("AdamW", "weight_decay", self.weight_decay, above=0, least=True)
-        arguments.one_of("AdamW", "schedule", self.schedule, first_order.SCHEDULES)
-
-    def suits(self, problem):
-        check(self.model, self.batch, problem, "AdamW")
-
-    def _transform(self):
-        rate = first_order.schedule(self.schedule, self.rate, self.steps)
+    def transform(self, rate):
         return optax.adamw(rate, weight_decay=self.weight_decay)
-
-    def init(self, problem, start, key):
-        return first_order.init(self.model, problem, self._transform(), start, key)
-
-    def step(self, problem, state, key):
-        return first_order.step(problem, self._transform(), state, key, self.batch)
-
-    def finish(self, problem, state, key):
-        return Outcome(state.model)

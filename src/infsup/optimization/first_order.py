@@ -1,17 +1,20 @@
-"""One step of any Optax transformation on a smooth problem."""
+"""Methods that are an Optax transformation of the gradient, on a smooth problem."""
 
+import abc
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 
+from infsup.core.method import IterativeMethod, Outcome
 from infsup.networks.recipes import trainable
-from infsup.optimization.model import begin
-from infsup.optimization.problem import FiniteSum, Smooth
+from infsup.optimization import arguments
+from infsup.optimization.model import begin, check
+from infsup.optimization.problem import FiniteSum, Number, Smooth
 
 SCHEDULES = ("constant", "linear", "cosine", "inverse")
 MEMORY = 0.99
@@ -24,6 +27,62 @@ class State(NamedTuple):
     optimiser: Any
     losses: Any
     weights: Any
+
+
+class FirstOrder(IterativeMethod):
+    """A step is an Optax transformation of the gradient of a batch, or of the whole objective.
+
+    Abstract. A subclass has the fields `model`, `rate`, `steps`, `schedule`, and `batch` unless it
+    always sees the whole objective.
+
+    Raises:
+        UsageError: a number outside its range.
+    """
+
+    problems: ClassVar = (Smooth,)
+    merit: ClassVar = "loss_average"
+
+    model: eqx.AbstractVar[Any]
+    rate: eqx.AbstractVar[Number]
+    schedule: eqx.AbstractVar[str]
+
+    def __check_init__(self):
+        name = type(self).__name__
+        arguments.number(name, "rate", self.rate, above=0)
+        arguments.whole(name, "steps", self.steps, least=1)
+        if self._batch is not None:
+            arguments.whole(name, "batch", self._batch, least=1)
+        for field in ("momentum", "weight_decay"):
+            if hasattr(self, field):
+                arguments.number(name, field, getattr(self, field), above=0, least=True)
+        arguments.one_of(name, "schedule", self.schedule, SCHEDULES)
+
+    @abc.abstractmethod
+    def transform(self, rate: Callable) -> optax.GradientTransformation:
+        """From gradients to updates.
+
+        Args:
+            rate: step's number -> step size.
+        """
+
+    @property
+    def _batch(self) -> int | None:
+        return getattr(self, "batch", None)
+
+    def _transform(self) -> optax.GradientTransformation:
+        return self.transform(schedule(self.schedule, self.rate, self.steps))
+
+    def suits(self, problem):
+        check(self.model, self._batch, problem, type(self).__name__)
+
+    def init(self, problem, start, key):
+        return init(self.model, problem, self._transform(), start, key)
+
+    def step(self, problem, state, key):
+        return step(problem, self._transform(), state, key, self._batch)
+
+    def finish(self, problem, state, key):
+        return Outcome(state.model)
 
 
 def schedule(name: str, rate: Any, steps: Any) -> Callable:

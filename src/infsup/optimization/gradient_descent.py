@@ -5,13 +5,11 @@ from typing import Any, ClassVar
 import equinox as eqx
 import optax
 
-from infsup.core.method import IterativeMethod, Outcome
-from infsup.optimization import arguments, first_order
-from infsup.optimization.model import check
-from infsup.optimization.problem import Number, Smooth
+from infsup.optimization.first_order import FirstOrder
+from infsup.optimization.problem import Number
 
 
-class GradientDescent(IterativeMethod):
+class GradientDescent(FirstOrder):
     r"""Gradient descent on the whole objective: w <- w - rate grad f(w).
 
     For an L-smooth objective, rate <= 1/L lets the loss fall at every step; for a mu-strongly
@@ -28,7 +26,6 @@ class GradientDescent(IterativeMethod):
         UsageError: a number outside its range.
     """
 
-    problems: ClassVar = (Smooth,)
     merit: ClassVar = "loss"
 
     model: Any = None
@@ -36,23 +33,9 @@ class GradientDescent(IterativeMethod):
     steps: Number = 2000
     schedule: str = eqx.field(static=True, default="constant")
 
-    def __check_init__(self):
-        arguments.number("GradientDescent", "rate", self.rate, above=0)
-        arguments.whole("GradientDescent", "steps", self.steps, least=1)
-        arguments.one_of("GradientDescent", "schedule", self.schedule, first_order.SCHEDULES)
-
-    def suits(self, problem):
-        check(self.model, None, problem, "GradientDescent")
-
-    def _transform(self):
-        return optax.sgd(first_order.schedule(self.schedule, self.rate, self.steps))
-
-    def init(self, problem, start, key):
-        return first_order.init(self.model, problem, self._transform(), start, key)
+    def transform(self, rate):
+        return optax.sgd(rate)
 
     def step(self, problem, state, key):
-        new, metrics = first_order.step(problem, self._transform(), state, key, None)
+        new, metrics = super().step(problem, state, key)
         return new, {k: v for k, v in metrics.items() if k != "loss_average"}
-
-    def finish(self, problem, state, key):
-        return Outcome(state.model)

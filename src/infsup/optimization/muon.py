@@ -1,17 +1,15 @@
 """Muon: momentum, orthogonalised."""
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 
-from infsup.core.method import IterativeMethod, Outcome
-from infsup.optimization import arguments, first_order
-from infsup.optimization.model import check
-from infsup.optimization.problem import Number, Smooth
+from infsup.optimization.first_order import FirstOrder
+from infsup.optimization.problem import Number
 
 POLYNOMIALS = (
     (4.0848, -6.8946, 2.9270),
@@ -31,7 +29,7 @@ class Memory(NamedTuple):
     residual: Any
 
 
-class Muon(IterativeMethod):
+class Muon(FirstOrder):
     r"""Momentum with orthogonalised steps for matrices; AdamW for biases and other vectors.
 
     A matrix W[out, in] (of a convolution: all axes but the first together) moves by
@@ -60,9 +58,6 @@ class Muon(IterativeMethod):
     sqrt(max(out, in)): J. Liu et al., Muon is scalable for LLM training, arXiv:2502.16982.
     """
 
-    problems: ClassVar = (Smooth,)
-    merit: ClassVar = "loss_average"
-
     model: Any = None
     rate: Number = 3e-3
     steps: Number = 2000
@@ -71,20 +66,7 @@ class Muon(IterativeMethod):
     weight_decay: Number = 1e-4
     schedule: str = eqx.field(static=True, default="cosine")
 
-    def __check_init__(self):
-        arguments.number("Muon", "rate", self.rate, above=0)
-        arguments.whole("Muon", "steps", self.steps, least=1)
-        if self.batch is not None:
-            arguments.whole("Muon", "batch", self.batch, least=1)
-        arguments.number("Muon", "momentum", self.momentum, above=0, least=True)
-        arguments.number("Muon", "weight_decay", self.weight_decay, above=0, least=True)
-        arguments.one_of("Muon", "schedule", self.schedule, first_order.SCHEDULES)
-
-    def suits(self, problem):
-        check(self.model, self.batch, problem, "Muon")
-
-    def _transform(self):
-        rate = first_order.schedule(self.schedule, self.rate, self.steps)
+    def transform(self, rate):
         orthogonal = optax.contrib.scale_by_muon(
             ns_coeffs=POLYNOMIALS, beta=self.momentum, weight_dimension_numbers=_sides
         )
@@ -103,7 +85,9 @@ class Muon(IterativeMethod):
             o, first = orthogonal.update(mg, state.matrices[0], mp)
             scaled = jax.tree.map(lambda a: (0.2 * math.sqrt(max(_shape(a)))) * a, o)
             # a bare matrix leaves no tree of vectors, and a bare vector none of matrices
-            u, second = after.update(scaled, state.matrices[1], mp) if mp is not None else (o, state.matrices[1])
+            u, second = o, state.matrices[1]
+            if mp is not None:
+                u, second = after.update(scaled, second, mp)
             v, rest = vectors.update(vg, state.rest, vp) if vp is not None else (vg, state.rest)
             worst = jnp.zeros((), jnp.float32)
             for a in jax.tree.leaves(o):
@@ -112,15 +96,9 @@ class Muon(IterativeMethod):
 
         return optax.GradientTransformation(init, update)
 
-    def init(self, problem, start, key):
-        return first_order.init(self.model, problem, self._transform(), start, key)
-
     def step(self, problem, state, key):
-        new, metrics = first_order.step(problem, self._transform(), state, key, self.batch)
+        new, metrics = super().step(problem, state, key)
         return new, {**metrics, "orthogonality": new.optimiser.residual}
-
-    def finish(self, problem, state, key):
-        return Outcome(state.model)
 
 
 def residual(a: Any) -> Any:

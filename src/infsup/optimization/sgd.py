@@ -5,13 +5,11 @@ from typing import Any, ClassVar
 import equinox as eqx
 import optax
 
-from infsup.core.method import IterativeMethod, Outcome
-from infsup.optimization import arguments, first_order
-from infsup.optimization.model import check
+from infsup.optimization.first_order import FirstOrder
 from infsup.optimization.problem import FiniteSum, Number
 
 
-class SGD(IterativeMethod):
+class SGD(FirstOrder):
     """Stochastic gradient descent with momentum, on batches drawn with replacement.
 
     Formula: v <- momentum v + g, w <- w - rate v, with g the gradient of a batch's mean loss
@@ -30,7 +28,6 @@ class SGD(IterativeMethod):
     """
 
     problems: ClassVar = (FiniteSum,)
-    merit: ClassVar = "loss_average"
 
     model: Any = None
     rate: Number = 0.05
@@ -39,25 +36,5 @@ class SGD(IterativeMethod):
     momentum: Number = 0.9
     schedule: str = eqx.field(static=True, default="cosine")
 
-    def __check_init__(self):
-        arguments.number("SGD", "rate", self.rate, above=0)
-        arguments.whole("SGD", "steps", self.steps, least=1)
-        arguments.whole("SGD", "batch", self.batch, least=1)
-        arguments.number("SGD", "momentum", self.momentum, above=0, least=True)
-        arguments.one_of("SGD", "schedule", self.schedule, first_order.SCHEDULES)
-
-    def suits(self, problem):
-        check(self.model, self.batch, problem, "SGD")
-
-    def _transform(self):
-        rate = first_order.schedule(self.schedule, self.rate, self.steps)
+    def transform(self, rate):
         return optax.sgd(rate, momentum=self.momentum)
-
-    def init(self, problem, start, key):
-        return first_order.init(self.model, problem, self._transform(), start, key)
-
-    def step(self, problem, state, key):
-        return first_order.step(problem, self._transform(), state, key, self.batch)
-
-    def finish(self, problem, state, key):
-        return Outcome(state.model)
