@@ -222,8 +222,8 @@ class Split(eqx.Module):
         )
 
     def only_fit(self) -> "Split":
-        """What a method may see."""
-        return Split(self.fit, None, None, None, self.name, self.source, self.data_hash)
+        """What a method may see: the rows to fit, with their numbers for the ledger of rows."""
+        return Split(self.fit, None, self.fit_index, None, self.name, self.source, self.data_hash)
 
     def rows(self, side: str) -> SeenRows:
         """The rows of one side, "fit" or "held_out", by number and content."""

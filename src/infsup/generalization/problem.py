@@ -147,10 +147,7 @@ class EmpiricalRisk(FiniteSum):
 
     @property
     def fit(self):
-        # the row numbers stay: the ledger of rows asks for them
-        s = self.data
-        seen = Split(s.fit, None, s.fit_index, None, s.name, s.source, s.data_hash)
-        return self._with(seen)
+        return self._with(self.data.only_fit())
 
     def bare(self) -> "EmpiricalRisk":
         """The same rows to fit without their origin: data sets of one shape share a compilation."""
