@@ -73,7 +73,7 @@ def prose(text: str) -> str:
         UsageError: as for `to_mathml`.
     """
     if not _FORMULA.search(text):
-        return to_mathml(text, display=True) if _is_formula(text) else _wrapped(html.escape(text))
+        return _displayed(text) if _is_formula(text) else _wrapped(html.escape(text))
     out, end, words = [], 0, ""
     for found in _FORMULA.finditer(text):
         words += html.escape(text[end : found.start()])
@@ -82,10 +82,29 @@ def prose(text: str) -> str:
         if inline is not None:
             words += to_mathml(inline)
         else:
-            out += [_wrapped(words), to_mathml(shown, display=True)]
+            out += [_wrapped(words), _displayed(shown)]
             words = ""
     out.append(_wrapped(words + html.escape(text[end:])))
     return "".join(out)
+
+
+def _displayed(latex: str) -> str:
+    """A formula in a line of its own; a long one in several, broken where it has wide spaces."""
+    parts = [latex] if len(latex) < 80 else _apart(latex)
+    return "".join(to_mathml(part, display=True) for part in parts)
+
+
+def _apart(latex: str) -> list[str]:
+    """The pieces between the wide spaces that stand in no group and no environment."""
+    parts, depth, start = [], 0, 0
+    for found in re.finditer(r"\\(?:begin|left)\b|\\(?:end|right)\b|\\qquad\b|\\.|[{}]", latex):
+        word = found[0]
+        depth += word in ("\\begin", "\\left", "{")
+        depth -= word in ("\\end", "\\right", "}")
+        if word == "\\qquad" and depth == 0:
+            parts.append(latex[start : found.start()])
+            start = found.end()
+    return [part for part in (*parts, latex[start:]) if part.strip()]
 
 
 def inline(text: str) -> str:

@@ -29,6 +29,7 @@ from infsup.core.figure import Figure
 from infsup.report.figures import DRAWING as FIGURES
 from infsup.report.figures import draw
 from infsup.report.legend import legend
+from infsup.report.literature import cited, works
 from infsup.report.math import font_face, inline, prose
 from infsup.report.png import address, ink
 from infsup.report.stops import Stop, Unreadable
@@ -117,6 +118,7 @@ def _render(
             index=_index(cards, card_views),
             sign=lambda verdict: Markup(sign(verdict)),
             again=_again(stops),
+            works=works(c.source for c in cards),
         )
     )
 
@@ -284,7 +286,10 @@ def _drawn(figure: Figure | None, verdict: str) -> str:
 
 def _opened(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Failures stand open, and the first card, so that one sees what the others hold."""
+    last = ""
     for number, card in enumerate(cards):
+        # its name stands above the first card of each pillar
+        card["pillar"], last = ("" if card["pillar"] == last else card["pillar"]), card["pillar"]
         card["open"] = number == 0 or card["verdict"] == "refuted" or bool(card["error"])
     return cards
 
@@ -296,7 +301,7 @@ def _card(card: Card) -> dict[str, Any]:
     slack = any(c.tolerance for c in card.compared)
     rows: list[tuple[str, list[Any]]] = [
         ("hypotheses", [_words(h) for h in card.hypotheses] or ["none"]),
-        ("source", [clean(card.source)]),
+        ("source", [clean(cited(card.source))]),
     ]
     if card.notes:
         rows.append(("notes", [_words(card.notes)]))
@@ -308,6 +313,7 @@ def _card(card: Card) -> dict[str, Any]:
         "anchor": _anchor(card.id),
         "id": clean(card.id),
         "title": clean(card.title),
+        "pillar": clean(card.pillar),
         "verdict": card.verdict,
         "error": card.error,
         "short": "" if head is None else _short(head),
@@ -402,7 +408,17 @@ def _bracket(card: Card, head: Comparison) -> str:
 
 def _short(c: Comparison) -> str:
     relation = (_SIGNS if c.holds else _BROKEN_SIGNS)[c.relation]
-    return f"{_number(c.measured, 4)} {relation} {_number(c.bound, 4)}"
+    measured, bound = _apart(c, 4)
+    return f"{measured} {relation} {bound}"
+
+
+def _apart(c: Comparison, digits: int) -> tuple[str, str]:
+    """Both numbers, with more digits where a failure would not show."""
+    while True:
+        found = _number(c.measured, digits), _number(c.bound, digits)
+        if c.holds or found[0] != found[1] or digits > 16:
+            return found
+        digits += 1
 
 
 def _row(c: Comparison, slack: bool) -> dict[str, Any]:
@@ -413,12 +429,13 @@ def _row(c: Comparison, slack: bool) -> dict[str, Any]:
         m, b = exact(c.measured), exact(c.bound)
         known = isinstance(m, Fraction) and isinstance(b, Fraction) and b
         last = _number(float(m / b), 3) if known else ""
+    measured, bound = _apart(c, 5)
     return {
         "quantity": clean(c.quantity),
         "text": clean(c.text),
-        "measured": _number(c.measured, 5),
+        "measured": measured,
         "relation": relation,
-        "bound": _number(c.bound, 5),
+        "bound": bound,
         "last": last,
         "holds": c.holds,
     }
