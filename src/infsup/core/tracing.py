@@ -155,7 +155,10 @@ class _Writer:
 
     def unroll(self, p: Any, args: list[int], eqn: Any) -> list[int]:
         """A loop of fixed length, step by step."""
-        length, n_const, n_carry = p["length"], p["num_consts"], p["num_carry"]
+        length, inner = p["length"], p["jaxpr"].jaxpr
+        # by ranks, since the names of the counts differ from JAX to JAX: a row has lost an axis
+        n_carry = _same_rank(inner.outvars, eqn.outvars)
+        n_const = _same_rank(inner.invars, eqn.invars) - n_carry
         if length > MAX_LOOP:
             raise self.refuse(f"a loop of {length} steps (at most {MAX_LOOP} are unrolled)")
         consts, carry, rows = args[:n_const], args[n_const:][:n_carry], args[n_const + n_carry :]
@@ -164,7 +167,7 @@ class _Writer:
         order = range(length)[::-1] if p["reverse"] else range(length)
         for i in order:
             at = [self.row(slot, shape, i) for slot, shape in zip(rows, shapes, strict=True)]
-            got = self.inline(p["jaxpr"].jaxpr, p["jaxpr"].consts, [*consts, *carry, *at])
+            got = self.inline(inner, p["jaxpr"].consts, [*consts, *carry, *at])
             carry = got[:n_carry]
             for k, slot in zip(kept, got[n_carry:], strict=True):
                 k.append(slot)
@@ -199,6 +202,14 @@ class _Writer:
             return self.put(_SAME[name], *args)
         if name == "integer_pow":
             return self.power(args[0], Fraction(int(p["y"])))
+        if name == "one_minus_square":
+            return self.put("sub", self.constant(1.0), self.put("square", args[0]))
+        if name == "polynomial":
+            x, *coefficients = args  # the constant term first
+            value = coefficients[-1]
+            for c in coefficients[-2::-1]:
+                value = self.put("add", self.put("mul", value, x), c)
+            return value
         if name == "exp2":
             return self.put("power", self.constant(2.0), args[0])
         if name == "convert_element_type":
@@ -274,6 +285,11 @@ class _Writer:
         if to == np.bool_ and came != np.bool_:
             return self.put("ne", slot, self.constant(0.0))
         return slot
+
+
+def _same_rank(inner: Sequence[Any], outer: Sequence[Any]) -> int:
+    pairs = zip(inner, outer, strict=True)
+    return sum(a.aval.ndim == b.aval.ndim for a, b in pairs)
 
 
 # -- back to JAX ----------------------------------------------------------------------------------
