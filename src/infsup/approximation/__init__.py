@@ -14,6 +14,7 @@ METHODS = {
 BOUNDS = {
     "StructuralEnclosure": "bounds.structural_enclosure",
     "SmoothEnclosure": "bounds.smooth_enclosure",
+    "PiecewiseEnclosure": "bounds.piecewise_enclosure",
 }
 
 OTHERS = {

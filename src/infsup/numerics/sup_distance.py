@@ -60,7 +60,8 @@ class SupDistance:
         cells: how many cells the proof has.
         budget: how the width splits: approximation (what was not resolved of f - N between its
             bounds), enclosure (of f and of the network), rounding (of the executed network).
-        proof: grid, blocks, order and witness, as a checker needs them.
+        proof: grid (`fine` + `fine_low`: points between floats), witness and upper end, for a
+            checker.
     """
 
     lower: float
@@ -275,7 +276,6 @@ class _Search:
         for end, t in ((np.abs(left), 0.0), (np.abs(right), 1.0)):
             better = end > low
             low, place = np.where(better, end, low), np.where(better, t, place)
-        slack = slack + c["r"]
         return {
             "up": (up + c["r"]) * (1 + 8 * UNIT),
             "low": np.maximum(low - slack, 0.0),
@@ -290,7 +290,8 @@ class _Search:
         rounding = float(np.max(self.cells["r"], initial=0.0))
         for turn in range(MAX_ROUNDS):
             got = self.bounds(active)
-            best = max(best, float(np.max(got["low"], initial=0.0)))
+            # no bisection takes away what the executed network may err
+            best = max(best, float(np.max(got["low"] + active["r"], initial=0.0)))
             self.done.append({**active, **got})
             target = best + max(self.rtol / 2 * best, self.floor / 8)
             open_ = got["up"] > target
@@ -375,7 +376,7 @@ class _Search:
             r = float(c["r"][i])
             one = {key: v[i : i + 1].copy() for key, v in c.items()}
             one["up"] = np.array([min(np.nextafter(up + r, np.inf), one["up"][0])])
-            one["low"] = np.array([max(low - r, one["low"][0], 0.0)])
+            one["low"] = np.array([max(low, one["low"][0])])
             one["place"] = np.array([min(max(at, xl), xr)])
             one["e"], one["curve"], one["rest"] = np.zeros(1), np.zeros(1), np.zeros(1)
             self.done.append(one)
@@ -388,10 +389,8 @@ class _Search:
         up = float(c["up"][worst])
         low, at = self.witness(c)
         # a little room: another evaluation of the same bound need not end in the same digit
-        up = up * (1 + 0.01 * self.rtol) + 4 * self.floor * UNIT
-        grid = np.unique(
-            np.concatenate([c["xl"], c["xr"], np.array(self.blocks.edge).ravel(), [self.a, self.b]])
-        )
+        up = (up + 0.01 * float(c["r"][worst])) * (1 + 0.01 * self.rtol) + 4 * self.floor * UNIT
+        grid = np.unique(np.concatenate([c["xl"], c["xr"], [self.a, self.b]]))
         enclosed = float(c["e"][worst] + c["rest"][worst])
         rounding = float(c["r"][worst]) if rounding else 0.0
         budget = {
@@ -399,15 +398,7 @@ class _Search:
             "rounding": 2 * rounding,
             "approximation": max(up - low - 2 * enclosed - 2 * rounding, 0.0),
         }
-        edges = np.unique(np.array(self.blocks.edge).ravel())
-        proof: dict[str, Any] = {
-            "grid": grid,
-            "blocks": edges,
-            "order": ORDER,
-            "witness": at,
-            "dtype": self.dtype,
-            "bits": self.f.bits,
-        }
+        proof: dict[str, Any] = {"grid": grid, "witness": at, "upper": up}
         if self.sub:
             more = sorted(set(self.sub))
             high = np.array([_nearest(q) for q in more])
@@ -419,14 +410,14 @@ class _Search:
 
     def witness(self, c: dict[str, np.ndarray]) -> tuple[float, float]:
         """The best lower end, evaluated in rationals and balls at a few of the best points."""
-        order = np.argsort(-c["low"] - 1e-9 * c["up"])[:CANDIDATES]
+        order = np.argsort(c["r"] - c["low"] - 1e-9 * c["up"])[:CANDIDATES]
         points: dict[float, float] = {}
         for i in order:
             for p in (c["place"][i], c["xl"][i], c["xr"][i]):
                 p = self.held(float(p))
                 if p is not None:
                     near = (c["xl"] <= p) & (p <= c["xr"])
-                    points[p] = float(np.max(c["r"][near], initial=0.0))
+                    points[p] = float(np.max(c["r"][near], initial=0.0)) * (1 + 1e-6)
             if len(points) >= CANDIDATES:
                 break
         best, at = 0.0, self.held(self.a)
@@ -436,6 +427,7 @@ class _Search:
             y = point(self.levels, self.out, x)
             with precision(self.f.bits):
                 low = lower(abs(self.f.ball(exact(p)) - arb(y)).lower() - arb(r))
+                low = math.nextafter(low, 0.0)
             if low > best:
                 best, at = low, p
         return best, at

@@ -1,0 +1,249 @@
+"""Derives `PiecewiseEnclosure`'s bracket again, from the stored weights: no JAX, other arithmetic.
+
+The proof gives a grid, a witness and the claimed upper end; nothing else is believed. The network
+is evaluated at the grid points in balls of 256 bits, f in balls cell by cell, and cells are halved
+until the claimed end is shown to hold on each.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flint
+import numpy as np
+from flint import arb, arb_mat
+
+from infsup.core.encoding import Record
+from infsup.core.errors import FileRejected
+from infsup.core.program import Program
+from infsup.numerics.enclosure import Enclosure, NotSmooth, hull, lower, precision, upper
+
+BITS = 256
+STRIP = 256
+UP = 1 + 1e-9
+FLOATS = {"real": (0.0, 0.0), "float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126)}
+
+
+class Step(NamedTuple):
+    """W [rows, nodes so far], b; and what was taken out of it on a strip of the grid.
+
+    That is slope x + shift for each row, of `terms` units; `hidden` bounds the sum of their sizes.
+    """
+
+    w: np.ndarray
+    b: np.ndarray
+    relu: bool
+    taken: tuple[tuple[arb, arb], ...] = ()
+    hidden: Any = 0.0
+    terms: int = 0
+
+
+def PiecewiseEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tuple[float, float]:
+    """The distance at the witness, and the claimed upper end where it holds on all cells."""
+    if not isinstance(problem["f"], Program):
+        raise FileRejected("f is no program, so the checker cannot enclose it")
+    f, dtype = Enclosure(problem["f"], BITS), problem["dtype"]
+    a, b = (float(end) for end in problem["domain"])
+    steps = _steps(answer, dtype)
+    claimed, at = float(proof["upper"]), float(proof["witness"])
+    grid = _grid(proof, a, b)
+    if not (a <= at <= b) or (dtype == "float32" and float(np.float32(at)) != at):
+        raise ValueError("the witness is no point of the domain in this dtype")
+    with precision(BITS):
+        y, _, executed = _network(steps, [arb(at), arb(at)], FLOATS[dtype])
+        low = lower(abs(f.ball(arb(at)) - y[0]).lower() - arb(executed[0]))
+        for i in range(0, len(grid) - 1, STRIP):
+            strip = grid[i : i + STRIP + 1]
+            values, deviation, executed = _network(
+                _without_first(steps, strip), strip, FLOATS[dtype]
+            )
+            left = f.ball(strip[0]) - values[0]
+            for k in range(len(strip) - 1):
+                right = f.ball(strip[k + 1]) - values[k + 1]
+                ends = (strip[k], left), (strip[k + 1], right)
+                slope = (values[k + 1] - values[k]) / (strip[k + 1] - strip[k])
+                room = arb(claimed) - arb(deviation[k]) - arb(executed[k])
+                if not _holds(f, ends, slope, room, 24):
+                    raise ValueError(f"the upper end is not shown near {float(strip[k].mid()):.9g}")
+                left = right
+    return max(low, 0.0), claimed
+
+
+def _grid(proof: Mapping[str, Any], a: float, b: float) -> list[arb]:
+    """The grid points, exactly: floats, and sums of two of them."""
+    grid = np.asarray(proof["grid"], np.float64)
+    points = {flint.fmpq(*v.as_integer_ratio()) for v in grid.tolist()}
+    for high, rest in zip(proof.get("fine", ()), proof.get("fine_low", ()), strict=True):
+        both = (flint.fmpq(*float(v).as_integer_ratio()) for v in (high, rest))
+        points.add(sum(both, flint.fmpq(0)))
+    ordered = sorted(points)
+    ends = tuple(flint.fmpq(*v.as_integer_ratio()) for v in (a, b))
+    if (ordered[0], ordered[-1]) != ends:
+        raise ValueError("the grid does not cover the domain")
+    return [arb(q) for q in ordered]
+
+
+def _holds(f: Enclosure, ends: Any, slope: arb, room: arb, depth: int) -> bool:
+    """Whether |f - line| <= room between two points: by f'' there, or by halves."""
+    (xl, left), (xr, right) = ends
+    box, h = hull(xl, xr), xr - xl
+    top = abs(left).max(abs(right))
+    try:
+        if f.taylor(box, 2)[2].abs_upper() * h * h / 4 + top <= room:
+            return True
+        bend = -f.taylor(box, 2)[2] * h * h
+        # left + (right - left) s + bend s (1 - s), and its negative, at their largest
+        if _peak(left, right, bend.upper()) <= room and _peak(-left, -right, -bend.lower()) <= room:
+            return True
+    except NotSmooth:
+        try:
+            if top + (f.slope(box) - slope).abs_upper() * h / 2 <= room:
+                return True
+        except NotSmooth:
+            line = hull(f.ball(xl) - left, f.ball(xr) - right)
+            if (f.ball(box) - line).abs_upper() <= room:
+                return True
+    if depth == 0 or not top <= room:
+        return False
+    xm = ((xl + xr) / 2).mid()
+    middle = xm, f.ball(xm) - ((f.ball(xl) - left) + slope * (xm - xl))
+    halves = (ends[0], middle), (middle, ends[1])
+    return all(_holds(f, half, slope, room, depth - 1) for half in halves)
+
+
+def _peak(left: arb, right: arb, c: arb) -> arb:
+    """Above left + (right - left) s + c s (1 - s) for all s in [0, 1]."""
+    if abs(right - left) < c:
+        return (left + right) / 2 + c / 4 + (right - left) ** 2 / (4 * c)
+    return left.max(right) + (0 if abs(right - left) >= c else c.max(arb(0)) / 4)
+
+
+# -- the network ----------------------------------------------------------------------------------
+
+
+def _steps(answer: Any, dtype: str) -> list[Step]:
+    """The affine maps of the stored network, each over the input and all nodes before it."""
+    steps: list[Step] = []
+
+    def array(x: Any) -> np.ndarray:
+        x = np.asarray(x)
+        x = x.astype(np.float64) if dtype != "float32" else np.asarray(x, np.float32)
+        if not np.isfinite(x).all():
+            raise ValueError("a weight is not finite")
+        return x.astype(np.float64)
+
+    def put(w: np.ndarray, b: np.ndarray, relu: bool, plain: bool = True) -> None:
+        nodes = 1 + sum(len(s.b) for s in steps)
+        wide = np.zeros((len(b), nodes))
+        wide[:, nodes - w.shape[1] if plain else 0 :] = w
+        steps.append(Step(wide, b, relu))
+
+    def walk(m: Any) -> None:
+        if not isinstance(m, Record):
+            raise FileRejected(f"the answer is {type(m).__name__}, which the checker does not read")
+        if m.name == "networks.ReLUNetwork":
+            for w, b in m["levels"]:
+                put(array(w), array(b), True, False)
+            put(*map(array, m["out"]), False, False)
+        elif m.name in ("core.Accepted", "networks.Flat"):
+            walk(m["answer" if m.name == "core.Accepted" else "inner"])
+        elif m.name == "networks.Standardised":
+            shift, scale = (array(m[k]).reshape(1, 1) for k in ("shift", "scale"))
+            put(np.ones((1, 1)), -shift[0], False)
+            put(scale, np.zeros(1), False)
+            walk(m["inner"])
+        elif m.name == "equinox.nn.MLP":
+            for layer in m["layers"][:-1]:
+                walk(layer)
+                act(m["activation"])
+            walk(m["layers"][-1])
+            act(m["final_activation"])
+        elif m.name == "equinox.nn.Sequential":
+            for layer in m["layers"]:
+                walk(layer)
+        elif m.name == "equinox.nn.Linear":
+            w = array(m["weight"])
+            b = np.zeros(len(w)) if m["bias"] is None else array(m["bias"]).reshape(-1)
+            put(w, b, False)
+        elif m.name == "equinox.nn.Lambda":
+            act(m["fn"])
+        elif m.name != "equinox.nn.Identity":
+            raise FileRejected(f"the answer holds `{m.name[:60]}`, which the checker does not read")
+
+    def act(g: Any) -> None:
+        name = g["name"] if isinstance(g, Record) and g.name == "function" else g
+        if name == "jax.nn.relu":
+            steps[-1] = steps[-1]._replace(relu=True)
+        elif name not in ("jax.nn.identity", "equinox.nn.identity"):
+            raise FileRejected("the answer has an activation that is not relu")
+
+    walk(answer)
+    if not steps or len(steps[-1].b) != 1:
+        raise ValueError("the answer is no network of one variable")
+    return steps
+
+
+def _without_first(steps: list[Step], strip: list[arb]) -> list[Step]:
+    """On a strip, a wide first level without those units that do not bend there."""
+    first, n = steps[0], len(steps[0].b)
+    if not first.relu or n <= STRIP or n * sum(len(s.b) for s in steps[1:]) > 100_000:
+        return steps
+    w, b, ends = first.w[:, 0], first.b, (float(strip[0].mid()), float(strip[-1].mid()))
+    size = np.abs(w) * max(map(abs, ends)) + np.abs(b)
+    z = np.stack([w * x + b for x in ends])
+    on, off = z.min(0) > 1e-14 * size, z.max(0) < -1e-14 * size
+    bent, near = ~on & ~off, on | (off & (z.max(0) > -1e-5 * size))
+    pairs = arb_mat(int(on.sum()), 2, [arb(v) for v in np.stack([w, b], 1)[on].ravel().tolist()])
+    found = [first._replace(w=first.w[bent], b=b[bent])]
+    for s in steps[1:]:
+        v = s.w[:, 1 : 1 + n]
+        flat = [arb(x) for x in v[:, on].ravel().tolist()]
+        sums = (arb_mat(len(v), int(on.sum()), flat) * pairs).entries()
+        taken = tuple(zip(sums[::2], sums[1::2], strict=True))
+        wide = np.concatenate([s.w[:, :1], v[:, bent], s.w[:, 1 + n :]], axis=1)
+        hidden = np.abs(v[:, near]) @ size[near] * UP
+        found.append(Step(wide, s.b, s.relu, taken, hidden[:, None], int(on.sum())))
+    return found
+
+
+def _network(steps: list[Step], x: list[arb], floats: tuple[float, float]) -> Any:
+    """Values at points; on cells, how far from the lines between them, in reals and executed."""
+    (unit, least), cells = floats, len(x) - 1
+    h, y, zero = [list(x)], list(x), arb(0)
+    e = r = np.zeros((1, cells))
+    top = np.full((1, cells), max(abs(upper(x[0])), abs(upper(x[-1])), abs(lower(x[0]))))
+    for s in steps:
+        used = np.flatnonzero(np.any(s.w != 0, axis=0))
+        weights = arb_mat(len(s.b), len(used), [arb(v) for v in s.w[:, used].ravel().tolist()])
+        z = (weights * arb_mat(len(used), len(x), [v for k in used for v in h[k]])).entries()
+        taken = s.taken or ((zero, zero),) * len(s.b)
+        rows = [
+            [v + (c + p * q) for v, q in zip(z[i * len(x) :], x, strict=False)]
+            for i, (p, c) in enumerate(
+                (p, c + arb(b)) for (p, c), b in zip(taken, s.b.tolist(), strict=True)
+            )
+        ]
+        size, bias = np.abs(s.w[:, used]), np.abs(s.b)[:, None]
+        terms = int(np.count_nonzero(s.w, axis=1).max(initial=0)) + s.terms + 2
+        own = 1.001 * terms * unit / (1 - terms * unit)
+        deviation = size @ e[used] * UP
+        executed = size @ (r[used] + own * (top[used] + r[used])) + own * (bias + s.hidden)
+        far = size.max(initial=0.0) + top[used].max(initial=0.0) + 2
+        executed = (executed + 6 * unit * s.hidden) * UP + 6 * (terms + 4) * least * far
+        at = np.array([[float(v.mid()) for v in row] for row in rows])
+        wrong = np.array([[float(v.rad()) for v in row] for row in rows]) + np.abs(at) * 1e-15
+        above = np.maximum((at + wrong)[:, :-1], (at + wrong)[:, 1:]) + 1e-300
+        below = np.minimum((at - wrong)[:, :-1], (at - wrong)[:, 1:]) - 1e-300
+        if s.relu:
+            # signs are those of the balls; `above`, `below` bound what an undecided one bends
+            sign = np.array([[1 if v >= 0 else -1 if v <= 0 else 0 for v in row] for row in rows])
+            clear = (sign[:, :-1] == sign[:, 1:]) & (sign[:, :-1] != 0)
+            bent = np.minimum(np.maximum(above, 0), np.maximum(-below, 0))
+            deviation = np.where(clear, deviation, (deviation + bent) * UP)
+            executed = np.where(above + (deviation + executed) * UP < 0, 0.0, executed)
+            deviation = np.where(above + deviation * UP < 0, 0.0, deviation)
+            rows = [[v if v >= 0 else zero if v <= 0 else v.max(zero) for v in row] for row in rows]
+        high = np.maximum(above, 0) if s.relu else np.maximum(above, -below)
+        h, y = h + rows, rows[0]
+        e, r = np.concatenate([e, deviation]), np.concatenate([r, executed])
+        top = np.concatenate([top, (high + deviation) * UP])
+    return y, e[-1], r[-1] if unit else np.zeros(cells)

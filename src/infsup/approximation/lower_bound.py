@@ -1,0 +1,83 @@
+"""What no ReLU network can do: fewer pieces, and so fewer units, than the curvature asks for."""
+
+import itertools
+import math
+from fractions import Fraction
+
+from flint import arb
+
+from infsup.numerics.enclosure import (
+    DomainFault,
+    Enclosure,
+    NotSmooth,
+    exact,
+    hull,
+    lower,
+    precision,
+)
+
+FINEST = 256
+
+
+def fewest_pieces(enclosure: Enclosure, a: float, b: float, eps: float) -> int:
+    r"""A number of affine pieces that every continuous function within eps of f on [a, b] has.
+
+    Where f'' >= m > 0 (or <= -m) on a piece of length h, every affine function is off by at least
+    m h^2/16 somewhere on it (f minus the line plus m/2 times a parabola is convex). So p pieces on
+    a part of length l err by m l^2/(16 p^2) at least (theory row A14), and eps asks for
+    p_j >= l_j sqrt(m_j/(16 eps)) pieces on part j; cutting [a, b] into J parts cuts at most J - 1
+    pieces, so there are at least 1 + sum_j (p_j - 1). The best of J = 1, 2, 4, ..., 256 is taken.
+
+    Args:
+        enclosure: of f.
+        a: a float.
+        b: a float above a.
+        eps: the sup-norm error, > 0.
+
+    Returns:
+        At least 1; proved in balls.
+    """
+    best, parts = 1, 1
+    while parts <= FINEST:
+        ends = [a + (b - a) * k / parts for k in range(parts)] + [b]
+        best = max(best, 1 + sum(_part(enclosure, *e, eps) - 1 for e in itertools.pairwise(ends)))
+        parts *= 2
+    return best
+
+
+def _part(enclosure: Enclosure, low: float, high: float, eps: float) -> int:
+    """The fewest pieces on one part, at least 1."""
+    if not low < high:
+        return 1
+    try:
+        with precision(enclosure.bits):
+            second = 2 * enclosure.taylor(hull(low, high), 2)[2]
+            m = lower(second) if second > 0 else lower(-second)
+            if not m > 0 or not math.isfinite(m):
+                return 1
+            length = exact(high) - exact(low)
+            p = (length * (arb(m) / (16 * exact(eps))).sqrt()).lower()
+            return max(1, math.ceil(lower(p)))
+    except (NotSmooth, DomainFault):
+        return 1
+
+
+def fewest_units(pieces: int) -> int:
+    """The fewest ReLU units, in any wiring, of a network of one variable with so many pieces.
+
+    One more unit at most doubles the number of pieces, so n units have at most 2^n of them.
+
+    Args:
+        pieces: at least 1.
+    """
+    return (pieces - 1).bit_length()
+
+
+def least_error(m: float | Fraction, length: float | Fraction, pieces: int) -> Fraction:
+    """What `pieces` affine pieces err at least where |f''| >= m: m length^2/(16 pieces^2)."""
+    return Fraction(m) * Fraction(length) ** 2 / (16 * pieces**2)
+
+
+def most_pieces(widths: tuple[int, ...]) -> int:
+    """The product of (w + 1): no network R -> R of these layers has more pieces (row A12)."""
+    return math.prod(w + 1 for w in widths)
