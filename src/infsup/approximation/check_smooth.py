@@ -20,7 +20,7 @@ from infsup.core.program import Program
 from infsup.numerics.enclosure import DomainFault, Enclosure, NotSmooth, lower, precision, upper
 
 BITS = 160
-DEEPEST = 60
+DEEPEST = 20
 
 
 def _tanh(z: arb_series) -> arb_series:
@@ -134,18 +134,18 @@ class _Distance:
                 continue
             rows = self.near([self.affine(matrix, shift, r) for r in rows], radius)
             rows = self.near([[_ACTIVATIONS[name](z) for z in r] for r in rows], radius)
-        return self.list(rows[0][0]), self.list(rows[1][0])
+        return self.coefficients(rows[0][0]), self.coefficients(rows[1][0])
 
     def near(self, rows: list, radius: arb) -> list:
         point, over = rows
-        pairs = zip(map(self.list, over), map(self.list, point), strict=True)
+        pairs = zip(map(self.coefficients, over), map(self.coefficients, point), strict=True)
         return [point, [arb_series(_nearer(o, p, radius)) for o, p in pairs]]
 
-    def list(self, z: arb_series) -> list[arb]:
+    def coefficients(self, z: arb_series) -> list[arb]:
         return [z[k] for k in range(self.order + 1)]
 
     def affine(self, matrix: arb_mat, shift: np.ndarray, row: list) -> list:
-        out = (matrix * arb_mat([self.list(z) for z in row])).tolist()
+        out = (matrix * arb_mat([self.coefficients(z) for z in row])).tolist()
         return [arb_series(c) + float(v) for c, v in zip(out, shift, strict=True)]
 
     def softmax(self, x: arb_series, middle: arb) -> arb_series:

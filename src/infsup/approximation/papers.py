@@ -26,7 +26,7 @@ MOST_DERIVATIVES = 24
 NORM_BOXES = 64
 NODES = 2048
 """Chebyshev coefficients are read from this many points: enough for degree 1,000 in float64."""
-BABY_STEPS = (2, 3, 4, 5, 6, 8)
+BABY_STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16)
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def paterson_stockmeyer(c: np.ndarray, baby: int) -> tuple[Squarings, Form]:
 
 
 def _largest(c: np.ndarray) -> float:
-    """The largest |p| on [-1, 1], from above: by values at N points, N = 400 degree (Ehlich-Zeller)."""
+    """The largest |p| on [-1, 1], from above, by values at 400 degree points (Ehlich-Zeller)."""
     from scipy.fft import dct
 
     degree = len(c) - 1
@@ -293,7 +293,8 @@ def _largest(c: np.ndarray) -> float:
     padded = np.zeros(n + 1)
     padded[: len(c)] = c
     padded[1:-1] /= 2
-    return float(np.abs(dct(padded, type=1)).max()) / math.cos(degree * math.pi / (2 * n))
+    values: Any = dct(padded, type=1)
+    return float(np.abs(values).max()) / math.cos(degree * math.pi / (2 * n))
 
 
 def _power_of_two(x: float) -> float:
@@ -383,7 +384,8 @@ def coefficients(values: Callable[[np.ndarray], np.ndarray], a: float, b: float)
     from scipy.fft import dct
 
     t = np.cos(np.pi * np.arange(NODES + 1) / NODES)
-    c = dct(np.asarray(values((a + b) / 2 + (b - a) / 2 * t), np.float64), type=1) / NODES
+    c: Any = dct(np.asarray(values((a + b) / 2 + (b - a) / 2 * t), np.float64), type=1)
+    c = c / NODES
     c[0] /= 2
     c[-1] /= 2
     return c
