@@ -18,7 +18,7 @@ NAMES = {
 
 
 def layers(answer: Any, single: bool) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """(W, b, activation) of each layer; of a softmax head ([slopes, values], offsets, "softmax")."""
+    """(W, b, activation) of each layer; of a head ([slopes, values], offsets, "softmax")."""
 
     def array(x: Any) -> np.ndarray:
         x = np.asarray(x, np.float64)

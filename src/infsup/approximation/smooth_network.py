@@ -202,7 +202,8 @@ class Taylor:
         return points[0], boxes[0]
 
     def _head(self, middle: arb, radius: arb) -> Series:
-        slopes, offsets, values = self.network  # type: ignore[misc]
+        assert isinstance(self.network, Head)
+        slopes, offsets, values = self.network
         # all scores are taken relative to the largest, so that the denominator is at least 1
         top = int(np.argmax(slopes * float(middle) + offsets))
         above = [arb(0)] * (self.order + 1)
