@@ -64,11 +64,18 @@ def test_in_float32_the_weights_are_float32():
     s = square(GELUSquare(10), dtype="float32", eps=1e-4)
     c = s.certificate
     assert s.answer.layers[0].weight.dtype == np.float32
-    assert (c.verdict, c.met, c.dtype) == ("conditional", "yes", "executed in float32")
+    assert (c.verdict, c.met, c.dtype) == ("conditional", "yes", "float32")
     assert any(h.state == "assumed" for h in c.hypotheses)
     x = np.linspace(-1, 1, 2001, dtype=np.float32)
     got = np.asarray(jax.vmap(s.answer)(x), np.float64)
     assert np.abs(got - x.astype(np.float64) ** 2).max() <= c.upper
+
+
+def test_below_the_floor_of_float32_it_refuses():
+    c = square(GELUSquare(10), dtype="float32", eps=1e-6).certificate
+    assert c.verdict == "refused"
+    assert "rounding in float32" in c.reason
+    assert 'dtype="float64"' in c.reason
 
 
 @pytest.mark.parametrize("f", ["x*x", "x**2", lambda x: x * x, jnp.square, "(x**3)/x + x - x"])

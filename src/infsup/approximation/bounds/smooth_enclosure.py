@@ -340,18 +340,16 @@ class SmoothEnclosure(Bound):
 
     def certify(self, problem, outcome, key, delta):
         answer = outcome.answer.answer if isinstance(outcome.answer, Accepted) else outcome.answer
-        spoken = "real arithmetic" if problem.dtype == "real" else f"executed in {problem.dtype}"
+        real = problem.dtype == "real"
         common: dict[str, Any] = {
             "sense": "min",
             "goal": problem.eps,
             "range": (0.0, math.inf),
-            "dtype": spoken,
+            "dtype": "real arithmetic" if real else problem.dtype,
             "source": "Taylor models with bisection (Tucker 2011, chapter 6)",
         }
-        what = (
-            f"sup |f - network| on [{problem.domain[0]:g}, {problem.domain[1]:g}]",
-            f"{type(answer).__name__} for {problem.text}, {spoken}",
-        )
+        executor = "in real arithmetic" if real else f"executed in {problem.dtype}"
+        what = "sup |f - N|", f"this {type(answer).__name__}, {problem.name}, {executor}"
 
         def without(hypotheses: tuple[Hypothesis, ...], **more: Any) -> Certificate:
             ends = -math.inf, math.inf
@@ -380,11 +378,18 @@ class SmoothEnclosure(Bound):
             reason = f"after {found.boxes} boxes there is still one without a finite bound"
             return without(hypotheses, verdict="refused", reason=reason)
         executed = 0.0
-        if problem.dtype != "real":
+        if not real:
             executed = rounding.executed(network, max(abs(a), abs(b)), problem.dtype)
             hypotheses += rounding.hypotheses(network, problem.dtype)
             if not math.isfinite(executed):
                 reason = "the rounding of the executed network has no finite bound"
+                return without(hypotheses, verdict="refused", reason=reason)
+            if problem.eps is not None and executed >= problem.eps:
+                better = 'dtype="float64"' if problem.dtype == "float32" else 'dtype="real"'
+                reason = (
+                    f"rounding in {problem.dtype} may add {executed:.2g}; eps is {problem.eps:g}. "
+                    f"Try {better}, or eps above {2 * executed:.1g}"
+                )
                 return without(hypotheses, verdict="refused", reason=reason)
         return Certificate(
             *what,
