@@ -74,7 +74,7 @@ def CriticLower(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
         return min(max(float(p.lower) - float(q.upper), 0.0), 1.0), 1.0
     p, q = _array(proof, "p"), _array(proof, "q")
     if measure == "js":
-        cap = 6.0
+        cap = 4.0
         lo, hi = -math.log1p(math.exp(cap)), -math.log1p(math.exp(-cap))
         parts = [
             betting(np.clip(-np.logaddexp(0.0, -s), lo, hi), half, lo=lo, hi=hi) for s in (p, -q)
@@ -83,8 +83,8 @@ def CriticLower(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
         return min(max(lower, 0.0), math.log(2)), math.log(2)
     if measure != "kl":
         raise ValueError(f"no measure {measure!r}")
-    above = betting(np.exp(q), half, lo=0.0, hi=math.exp(4.0) * (1 + 1e-12))
-    return max(float(betting(p, half, lo=-4.0, hi=4.0).lower) - float(above.upper) + 1, 0), math.inf
+    above = betting(np.exp(q), half, lo=0.0, hi=math.exp(3.0) * (1 + 1e-12))
+    return max(float(betting(p, half, lo=-3.0, hi=3.0).lower) - float(above.upper) + 1, 0), math.inf
 
 
 def PairedDifference(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:

@@ -145,7 +145,7 @@ class Transport(Problem):
             }
         x = np.asarray(self._fitted, np.float64).reshape(len(self._fitted), -1)
         return {
-            "fitted Gaussian": GaussianSampler.fitted(x.mean(0), np.cov(x.T, ddof=0), self.row),
+            "fitted Gaussian": GaussianSampler.fitted(x.mean(0), np.atleast_2d(np.cov(x.T, ddof=0)), self.row),
             "the rows to fit, resampled": Resampler(np.asarray(self._fitted, np.float32)),
         }
 

@@ -20,7 +20,7 @@ from infsup.optimization import arguments
 
 MEASURES = ("tv", "js", "kl")
 WORDS = {"tv": "total variation", "js": "Jensen-Shannon divergence", "kl": "KL divergence"}
-CAP = {"js": 6.0, "kl": 4.0}
+CAP = {"js": 4.0, "kl": 3.0}
 """Critics are cut off at +-CAP, which keeps the inequality and makes the means bounded."""
 LEAST = 8
 

@@ -165,19 +165,22 @@ def potentials(
 
     The dual of a best matching p satisfies g_j <= c(i, j) - c(i, p(i)) + g_p(i), with equality at
     j = p(i): shortest distances in the graph of these differences, which has no negative cycle.
+    Rows outside a block get what the duals of its draws allow, min_i c(i, j) - f_i.
     """
-    total, seen = np.zeros(len(rows)), np.zeros(len(rows))
+    found = []
     for at in range(0, len(x) - size + 1, size):
         which = rng.permutation(len(rows))[:size]
-        c = squared_distances(x[at : at + size], rows[which])
+        far = squared_distances(x[at : at + size], rows)
+        c = far[:, which]
         p = matched(x[at : at + size], rows[which])
-        step = c - c[np.arange(size), p][:, None]
+        best = c[np.arange(size), p]
+        step = c - best[:, None]
         g = np.zeros(size)
         for _ in range(size):
             new = np.minimum(g, (step + g[p][:, None]).min(0))
             if (new == g).all():
                 break
             g = new
-        total[which] += g - g.mean()
-        seen[which] += 1
-    return total / np.maximum(seen, 1)
+        every = (far - (best - g[p])[:, None]).min(0)
+        found.append(every - every.mean())
+    return np.mean(found, 0)
