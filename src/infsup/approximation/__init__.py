@@ -18,6 +18,15 @@ BOUNDS = {
 }
 
 OTHERS = {
+    "Band": "lipschitz_reconstruction",
+    "lipschitz_band": "lipschitz_reconstruction",
+    "StepNetwork": "random_steps",
+    "barron_steps": "random_steps",
+    "taylor_patches": "local_taylor",
+    "tent": "sawtooth",
+    "sawtooth_square": "sawtooth",
+    "narrow_square": "sawtooth",
+    "sawtooth_product": "sawtooth",
     "Count": "papers",
     "ExactGELU": "gelu_square",
     "SoftmaxHead": "attention",

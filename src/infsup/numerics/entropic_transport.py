@@ -60,11 +60,11 @@ def sinkhorn(
     log_a, log_b, scaled = np.log(a), np.log(b), -cost / eps
     changes, g = [], np.zeros(len(b))
     for _ in range(steps):
-        g = -eps * logsumexp(scaled + (f / eps + log_a)[:, None], axis=0)
-        new = -eps * logsumexp(scaled + g / eps + log_b, axis=1)
+        g = -eps * _log_sum(scaled + (f / eps + log_a)[:, None], 0)
+        new = -eps * _log_sum(scaled + g / eps + log_b, 1)
         changes.append(np.ptp((new - f) / eps))
         f = new
-    g = -eps * logsumexp(scaled + (f / eps + log_a)[:, None], axis=0)
+    g = -eps * _log_sum(scaled + (f / eps + log_a)[:, None], 0)
     plan = np.exp(scaled + (f / eps + log_a)[:, None] + g / eps + log_b)
     return Plan(plan, f, g, np.array(changes))
 
@@ -102,6 +102,10 @@ def transport_bracket(cost: Cost, a: Rows, b: Columns, plan: Cost, f: Rows) -> t
     if rest > 0:
         p = p + np.outer(left, right) / rest
     return float(lower), float(np.sum(p * cost))
+
+
+def _log_sum(x: np.ndarray, axis: int) -> np.ndarray:
+    return np.asarray(logsumexp(x, axis=axis))
 
 
 def _sound(cost: Cost, a: Rows, b: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

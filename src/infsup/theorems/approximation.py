@@ -1,1 +1,775 @@
 """Approximation by networks: constructions with their exact errors, and lower bounds."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from infsup.core.figure import Curve, Figure
+from infsup.theorems.registry import Compared, Finding, generator, pick, theorem
+
+
+@theorem(
+    "A01",
+    "Networks are universal exactly when the activation is no polynomial",
+    statement=r"\sigma\in\Pi_r\;\Longrightarrow\;\sup_{[-1,1]}|f-\Phi|\ \ge\ "
+    r"\operatorname{dist}(f,\Pi_r)\ \text{ at any width};\qquad"
+    r" \operatorname{dist}(|x|,\Pi_3)=\tfrac18",
+    hypotheses=(
+        "one hidden layer, output Σ cᵢ σ(aᵢx + bᵢ) + c",
+        "σ a polynomial of degree r (here 3); ReLU as the contrast",
+    ),
+    source="[leshno1993multilayer]; [petersen2024mathematical], Theorem 3.9",
+    kind="proved_real",
+)
+def polynomial_activations_are_not_universal(size, key, broken=False):
+    r"""Cubic networks fitted to |x|, against a floor proved by five points.
+
+    Derivation: a cubic network is a polynomial p of degree 3. The weights l = (1, -4, 6, -4, 1)/16
+    at -1, -1/2, 0, 1/2, 1 annihilate cubics and have sum |l| = 1, so max |f - p| >= |sum l f| = 1/8
+    for f = |x|; x^2 + 1/8 attains it. Beside it a ReLU network that is |x|, exactly. Broken: the
+    floor is claimed for ReLU units.
+    """
+    from infsup.networks.relu import ReLUNetwork
+
+    nodes = [Fraction(k, 2) for k in range(-2, 3)]
+    weights = [Fraction(k, 16) for k in (1, -4, 6, -4, 1)]
+    cubics = max(abs(sum(w * x**k for w, x in zip(weights, nodes, strict=True))) for k in range(4))
+    floor = abs(sum(w * abs(x) for w, x in zip(weights, nodes, strict=True)))
+    rng = generator("A01", key)
+    x = np.unique(np.concatenate([np.linspace(-1, 1, 201), [float(v) for v in nodes]]))
+    widths = np.array([1, 2, 4, 8, 16, 32, 50])
+
+    def fitted(width: int, cube: bool) -> float:
+        a, b = rng.normal(size=width), rng.normal(size=width)
+        z = np.outer(x, a) + b
+        features = np.column_stack([z**3 if cube else np.maximum(z, 0), np.ones(len(x))])
+        c = np.linalg.lstsq(features, np.abs(x), rcond=None)[0]
+        return float(np.abs(features @ c - np.abs(x)).max())
+
+    repeats = pick(size, 5, 50, 500)
+    cubic = np.array([min(fitted(w, True) for _ in range(repeats)) for w in widths])
+    relus = np.array([min(fitted(w, False) for _ in range(repeats)) for w in widths])
+    two = ReLUNetwork(
+        1, [(np.array([[1.0], [-1.0]]), np.zeros(2))], (np.array([[0.0, 1.0, 1.0]]), np.zeros(1))
+    )
+    exact = max(abs(two.exact(v)[0] - abs(v)) for v in nodes)
+    attained = max(abs(v**2 + Fraction(1, 8) - abs(v)) for v in nodes)
+    best = float(relus.min()) if broken else float(cubic.min())
+    what = "ReLU" if broken else "cubic"
+    compared = (
+        Compared(f"best of {repeats * len(widths)} {what} networks", best, ">=", floor, 1e-12),
+        Compared("error of x² + 1/8 at the five points", attained, "==", floor),
+        Compared("largest |Σ l p| of cubics p", cubics, "==", 0),
+        Compared("error of two ReLU units", exact, "==", 0),
+    )
+    figure = Figure(
+        (
+            Curve(widths, np.full(len(widths), float(floor)), "1/8", "grey", "dashed"),
+            Curve(widths, cubic, "cubic units", "accent"),
+            Curve(widths, np.maximum(relus, 1e-6), "ReLU units", "ink"),
+        ),
+        "width",
+        "least error found for |x|",
+        "No width brings cubic units below 1/8.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(compared, figure)
+
+
+@theorem(
+    "A02",
+    "One hidden layer interpolates: the error of N units",
+    statement=r"\sup_{[0,1]}|f-\Phi_N|\;\le\;\frac{\|f''\|_\infty}{8\,N^2},"
+    r"\qquad \Phi_N\ \text{the broken line through } f(k/N)",
+    hypotheses=("f ∈ C²[0, 1]", "one hidden layer of N − 1 ReLU units, real arithmetic"),
+    source="Classical; [petersen2024mathematical], Chapter 5",
+    kind="proved",
+)
+def broken_line_error(size, key, broken=False):
+    r"""Interpolants of x^2, where the bound is attained, and of e^x, enclosed in balls.
+
+    Derivation: on a cell of length h, f - line = f''(s) (x - a)(x - b)/2 for some s, and (x-a)(b-x)
+    <= h^2/4. For x^2 the error at the midpoint is h^2/4 = |f''| h^2/8. The error of e^x is the
+    library's proved enclosure of the supremum, slopes rounded as they are. Broken: 1/16 for 1/8.
+    """
+    from infsup import certify
+    from infsup.approximation import Approximate, PiecewiseEnclosure
+    from infsup.approximation.piecewise_linear import Segments, draw
+
+    share = 16 if broken else 8
+    compared = []
+    for N in (4, 16):
+        knots = [k / N for k in range(N + 1)]
+        network, _ = draw(Segments(knots, [x * x for x in knots]), "real")
+        middles = [Fraction(2 * k + 1, 2 * N) for k in range(N)]
+        error = max(abs(network.exact(x)[0] - x * x) for x in middles)
+        bound = Fraction(2, share * N**2)
+        compared.append(Compared(f"x², N = {N}: error at midpoints", error, "==", bound))
+    problem = Approximate("exp(x)", (0.0, 1.0))
+    sizes = pick(size, 3, 5, 7)
+    counts, found = 4 ** np.arange(1, sizes + 1), []
+    for N in counts:
+        knots = [k / int(N) for k in range(int(N) + 1)]
+        network, _ = draw(Segments(knots, list(np.exp(knots))), "real")
+        bracket = certify(problem, network, PiecewiseEnclosure())
+        bound = math.e / (share * int(N) ** 2)
+        found.append((float(bracket.lower), float(bracket.upper), math.e / (8 * int(N) ** 2)))
+        compared.append(
+            Compared(f"eˣ, N = {N}: proved upper end", float(bracket.upper), "<=", bound, 1e-15)
+        )
+    lower, upper, bound = (np.array(c) for c in zip(*found, strict=True))
+    figure = Figure(
+        (
+            Curve(counts, bound, "e/(8N²)", "grey", "dashed"),
+            Curve(counts, upper, "error for eˣ", "accent"),
+        ),
+        "N",
+        "sup-norm error",
+        "Four times the units, a sixteenth of the error.",
+        log_x=True,
+        log_y=True,
+    )
+    note = f"For eˣ the error is at least {(lower / bound).max():.3f} of the bound."
+    return Finding(tuple(compared), figure, note)
+
+
+@theorem(
+    "A03",
+    "A network squares: its error is a power of 1/4, exactly",
+    statement=r"\sup_{[0,1]}\big|x^2-f_m(x)\big|=4^{-(m+1)},\qquad"
+    r" f_m=x-\sum_{s=1}^{m}4^{-s}\,g^{\circ s}(x),\qquad \text{width }3,\ \text{depth }m,\ "
+    r"\text{size}\le 7m",
+    hypotheses=(
+        "g(x) = 2x on [0, 1/2], 2 − 2x on [1/2, 1]",
+        "real arithmetic; weights are dyadic",
+        "size: nonzero weights and biases",
+    ),
+    source="[yarotsky2017error], Proposition 2; [petersen2024mathematical], Proposition 7.2;"
+    " the size 7m − 2 is derived here",
+    kind="proved",
+)
+def square_network(size, key, broken=False):
+    r"""The width-3 network, in rational arithmetic at all nodes and midpoints.
+
+    Derivation: f_m is the broken line through x^2 at the multiples of h = 2^-m, as f_{m-1} - f_m =
+    4^-m g^m is the gap of one halving. Its pieces are counted exactly: 2^m. On each x^2 - f_m is a
+    parabola that vanishes at both ends, so its extremum h^2/4 = 4^-(m+1) is at the midpoint. Layer
+    to layer without skips, with the carried sum t_j = f_j + c_j g^j >= 0, 7m - 2 numbers suffice.
+    Broken: the exponent m + 3/2, half of the error.
+    """
+    from infsup.approximation.sawtooth import narrow_square
+
+    most = pick(size, 6, 8, 11)
+    compared, sizes = [], []
+    for m in range(1, most + 1):
+        network = narrow_square(m)
+        n = 2**m
+        middles = [Fraction(2 * k + 1, 2 * n) for k in range(n)]
+        errors = [abs(network.exact(x)[0] - x * x) for x in middles]
+        nodes = max(
+            abs(network.exact(Fraction(k, n))[0] - Fraction(k, n) ** 2) for k in range(n + 1)
+        )
+        bound = Fraction(1, 4 ** (m + 1)) / (2 if broken else 1)
+        counts = network.counts
+        sizes.append((counts.n_nonzero, float(max(errors))))
+        compared.insert(
+            0, Compared(f"m = {m}: largest error at midpoints", max(errors), "==", bound)
+        )
+        compared += [
+            Compared(f"m = {m}: least error at midpoints", min(errors), "==", bound),
+            Compared(f"m = {m}: largest error at nodes", nodes, "==", 0),
+            Compared(f"m = {m}: pieces", network.pieces(0.0, 1.0), "==", n),
+            Compared(f"m = {m}: size", counts.n_nonzero, "<=", 7 * m),
+            Compared(f"m = {m}: width", counts.width, "<=", 3),
+        ]
+    from infsup.approximation.sawtooth import sawtooth_square
+
+    x = np.linspace(0, 1, 513)
+    curves = [
+        Curve(x, x * x - sawtooth_square(m).values(x), f"m = {m}", "accent" if m == 2 else "grey")
+        for m in (1, 2)
+    ]
+    figure = Figure(
+        tuple(curves), "x", "x² − f_m(x)", "One more level halves the teeth and quarters the error."
+    )
+    note = f"Size {sizes[-1][0]} for m = {most}: 7m − 2, below the 7m of the textbook."
+    return Finding(tuple(compared), figure, note)
+
+
+@theorem(
+    "A04",
+    "A network multiplies: the error of Yarotsky's product, exactly",
+    statement=r"\sup_{[-M,M]^2}\big|xy-\Pi_m(x,y)\big|=4M^2\,4^{-(m+1)}\ \le\ 6M^2\,4^{-(m+1)},"
+    r"\qquad \Pi_m(x,0)=\Pi_m(0,y)=0",
+    hypotheses=(
+        "Π_m = 2M² (f_m(|x+y|/2M) − f_m(|x|/2M) − f_m(|y|/2M))",
+        "real arithmetic; M a power of two",
+    ),
+    source="[yarotsky2017error], Proposition 3 (the constant 6); the constant 4 is derived here",
+    kind="proved",
+)
+def product_network(size, key, broken=False):
+    r"""The product network at dyadic points, where float64 computes it without rounding.
+
+    Derivation: with E = f_m - x^2 in [0, d], d = 4^-(m+1), the error is 2 M^2 (E(|x+y|/2M) -
+    E(|x|/2M) - E(|y|/2M)), so it lies in [-4 M^2 d, 2 M^2 d]. The lower end is reached where |x|/2M
+    = |y|/2M is a midpoint of two nodes, so that their sum is a node. On all points of a dyadic grid
+    numbers have fewer than 50 bits, and sums and products are exact. Broken: the constant 3.
+    """
+    from infsup.approximation.sawtooth import sawtooth_product
+
+    M = 2.0
+    compared = []
+    for m in range(2, pick(size, 4, 6, 8) + 1):
+        network = sawtooth_product(m, M)
+        d = Fraction(1, 4 ** (m + 1))
+        sharp = (3 if broken else 4) * Fraction(M) ** 2 * d
+        steps = 2 ** (m + 2)
+        x = np.arange(-steps, steps + 1) * (M / steps)
+        X, Y = np.meshgrid(x, x)
+        points = np.column_stack([X.ravel(), Y.ravel()])
+        error = np.abs(network.values(points) - points[:, 0] * points[:, 1])
+        worst = points[int(np.argmax(error))]
+        at = Fraction(M) / 2**m
+        exact = abs(network.exact([at, at])[0] - at * at)
+        zero = [network.exact([Fraction(v), Fraction(0)])[0] for v in worst]
+        zero += [network.exact([Fraction(0), Fraction(v)])[0] for v in worst]
+        compared = [
+            Compared(f"m = {m}: error at ({float(at)}, {float(at)})", exact, "==", sharp),
+            Compared(
+                f"m = {m}: largest error of {len(points)} points",
+                Fraction(float(error.max())),
+                "==",
+                sharp,
+            ),
+            Compared(
+                f"m = {m}: the same against Yarotsky's", exact, "<=", 6 * Fraction(M) ** 2 * d
+            ),
+            Compared(f"m = {m}: largest |Π(x, 0)|, |Π(0, y)|", max(map(abs, zero)), "==", 0),
+            *compared,
+        ]
+    row = np.linspace(-M, M, 513)
+    network = sawtooth_product(3, M)
+    points = np.column_stack([row, row])
+    figure = Figure(
+        (
+            Curve(row, np.full(513, float(4 * M**2 / 4**4)), "4M²/4⁴", "grey", "dashed"),
+            Curve(row, row**2 - network.values(points), "xy − Π₃ on x = y", "accent"),
+        ),
+        "x",
+        "error",
+        "On the diagonal the error of the product touches its bound again and again.",
+    )
+    return Finding(tuple(compared), figure, "Two thirds of Yarotsky's constant, and attained.")
+
+
+@theorem(
+    "A06",
+    "Patched Taylor polynomials: the inner step of the Sobolev rate",
+    statement=r"\Big|f(x)-\sum_{m\in\{0..N\}^d}\phi_m(x)\,P_m(x)\Big|\;\le\;"
+    r"\frac{2^d d^n}{n!}\,N^{-n}\max_{|k|=n}\|D^kf\|_\infty",
+    hypotheses=(
+        "f ∈ C^n on the unit cube, d ≤ 2 here",
+        "P_m the Taylor polynomial of degree n − 1 at m/N",
+        "φ_m a partition of unity, each on a cube of half side 2/(3N)",
+    ),
+    source="[yarotsky2017error], proof of Theorem 1, (12)-(13)",
+    kind="estimate",
+)
+def patched_taylor(size, key, broken=False):
+    r"""Functions whose n-th derivatives are at most 1, at random points.
+
+    Derivation: only patches with |x_k - m_k/N| < 1/N count, at most 2^d of them, each with weight
+    at most 1, and the remainder on each is at most sum over |k| = n of |D^k f| |x - m/N|^k/k! <=
+    d^n/n! N^-n, as sum 1/k! over |k| = n is d^n/n!. (With weights that sum to 1 and half side
+    2/(3N) the factor 2^d (3/2)^n is to spare.) Broken: one more power of N.
+    """
+    from infsup.approximation.local_taylor import taylor_patches
+
+    rng = generator("A06", key)
+    points = pick(size, 2000, 10_000, 100_000)
+    compared, curves = [], []
+    finest = {1: pick(size, 32, 64, 128), 2: pick(size, 16, 32, 64)}
+    for d in (1, 2):
+        for n in (1, 2, 3):
+            x = rng.random((points, d))
+            cells = 2 ** np.arange(1, int(math.log2(finest[d])) + 1)
+            errors = []
+            for N in cells:
+
+                def derivative(k, at, N=int(N)):
+                    # D^k of sin(s)/1, s = sum x: all derivatives are at most 1
+                    return np.sin(at.sum(1) + sum(k) * math.pi / 2)
+
+                found = taylor_patches(derivative, int(N), n, x)
+                errors.append(np.abs(found - np.sin(x.sum(1))).max())
+            bounds = 2.0**d * d**n / math.factorial(n) / cells ** float(n + broken)
+            last = Compared(
+                f"d = {d}, n = {n}, N = {cells[-1]}: largest error",
+                float(errors[-1]),
+                "<=",
+                float(bounds[-1]),
+                1e-14,
+            )
+            worst = int(np.argmax(np.array(errors) / bounds))
+            compared += [
+                last,
+                Compared(
+                    f"d = {d}, n = {n}, N = {cells[worst]}: largest error",
+                    float(errors[worst]),
+                    "<=",
+                    float(bounds[worst]),
+                    1e-14,
+                ),
+            ]
+            if d == 2:
+                curves += [
+                    Curve(cells, bounds, "", "grey", "dashed"),
+                    Curve(cells, np.array(errors), f"n = {n}", "accent" if n == 3 else "ink"),
+                ]
+    figure = Figure(
+        tuple(curves),
+        "N, patches a side (d = 2)",
+        "largest error",
+        "Every derivative that is used adds a power of N; dashed are the bounds.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure, "The supremum is sampled, hence no certificate.")
+
+
+@theorem(
+    "A09",
+    "A continuous choice of W weights cannot beat the power n/d",
+    statement=r"\sup_{f\in B}\|f-R(a(f))\|_\infty\;\ge\;\rho_n(W),\qquad"
+    r" \rho_1=\frac{1}{2(W+1)},\quad \rho_2=\frac{1}{16\,(W+1)^2}\qquad(d=1)",
+    hypotheses=(
+        "a: C[0, 1] → ℝ^W continuous, R any map back",
+        "B: |f|, |f'|, ..., |f⁽ⁿ⁾| ≤ 1 on [0, 1]",
+        "checked for linear a: samples, averages, moments",
+    ),
+    source="[devore1989optimal], Theorem 3.1; the constants are derived here from the bumps",
+    kind="proved_real",
+)
+def continuous_weights(size, key, broken=False):
+    r"""For W measurements, a function of B that they cannot tell from its negative.
+
+    Derivation: W + 1 bumps on cells of length h = 1/(W+1), of height rho: for n = 1 hats of slope 1
+    and height h/2; for n = 2 the spline with f'' = 1, -1, 1 on [0,h/4], [h/4,3h/4], [3h/4,h], of
+    height h^2/16. Every combination with coefficients in [-1, 1] is in B and has norm rho max|c|.
+    By Borsuk and Ulam some c with max|c| = 1 has a(f_c) = a(-f_c), so one of f_c, -f_c is missed by
+    rho. For linear a this c is a kernel vector, found here. Broken: twice the constant.
+    """
+    rng = generator("A09", key)
+    sizes = (4, 16) if size == "quick" else (4, 16, 64, 128)
+    compared = []
+    W, height, x, f = 0, 0.0, np.zeros(1), np.zeros(1)
+    for n in (1, 2):
+        for W in sizes:
+            h = 1.0 / (W + 1)
+            per_cell = 64
+            x = np.linspace(0, 1, (W + 1) * per_cell + 1)
+            height = h / 2 if n == 1 else h * h / 16
+            s = np.abs((x[None] - h * np.arange(W + 1)[:, None]) / h - 0.5)
+            if n == 1:
+                bumps = np.maximum(h * (0.5 - s), 0.0)
+            else:
+                inner = h * h * (1 / 16 - s**2 / 2)
+                outer = h * h * np.maximum(0.5 - s, 0.0) ** 2 / 2
+                bumps = np.where(s < 0.25, inner, outer)
+            floor = (2 if broken else 1) * height
+            kinds = {
+                "samples": bumps[:, np.sort(rng.integers(0, len(x), W))],
+                "averages": bumps @ (rng.random((len(x), W)) < 0.2) / len(x),
+                "moments": bumps @ np.polynomial.chebyshev.chebvander(2 * x - 1, W - 1) / len(x),
+            }
+            for name, measured in kinds.items():
+                c = np.linalg.svd(measured.T)[2][-1]
+                c /= np.abs(c).max()
+                f = c @ bumps
+                slope = np.diff(f) / np.diff(x)
+                steep = slope if n == 1 else np.diff(slope) / np.diff(x[1:])
+                # f and -f look the same, so max of the two errors is at least |f|
+                seen = float(np.abs(c @ measured).max()) / height
+                compared += [
+                    Compared(
+                        f"n = {n}, W = {W}, {name}: error that is forced",
+                        float(np.abs(f).max()),
+                        ">=",
+                        floor,
+                        1e-12,
+                    ),
+                    Compared(f"n = {n}, W = {W}, {name}: what is seen of it", seen, "<=", 1e-9),
+                    Compared(
+                        f"n = {n}, W = {W}, {name}: largest derivative {n}",
+                        float(np.abs(steep).max()),
+                        "<=",
+                        1.0,
+                        1e-6,
+                    ),
+                ]
+    figure = Figure(
+        (
+            Curve(x, f, "f", "accent"),
+            Curve(x, -f, "−f", "ink"),
+            Curve(x, np.full(len(x), height), "ρ", "grey", "dashed"),
+        ),
+        "x",
+        "f",
+        f"Two functions that the same {W} moments cannot tell apart.",
+    )
+    return Finding(tuple(compared), figure, "Non-linear choices rest on Borsuk and Ulam's theorem.")
+
+
+@theorem(
+    "A10",
+    "From N values: the best possible error is the covering radius",
+    statement=r"\inf_{A}\ \sup_{\mathrm{Lip}(f)\le1}\|f-A(f(x_1),\dots,f(x_N))\|_\infty"
+    r"=\sup_x\min_i|x-x_i|\ \ge\ \frac{1}{\sqrt{\pi N}}\qquad\text{on } [0,1]^2",
+    hypotheses=("Euclidean norm, d = 2", "f is known at N points, nothing else"),
+    source="[petersen2024mathematical], Theorem 8.1 (smooth case); [sukharev1992minimax]",
+    kind="proved_real",
+)
+def lipschitz_from_samples(size, key, broken=False):
+    r"""Random, square and triangular designs, and the band of the function that fools them.
+
+    Derivation: f = min_i |x - x_i| is 1-Lipschitz and vanishes on the data, as -f does, so at the
+    centre of the largest empty disc every method errs by its radius; the band's centre errs by no
+    more. Discs of that radius cover the square: N pi r^2 >= 1. The radius is searched on a grid
+    from below, against which the floor must still hold. Broken: twice the floor, above the
+    triangular lattice, whose discs overlap by 21 percent only.
+    """
+    from infsup.approximation.lipschitz_reconstruction import lipschitz_band
+
+    rng = generator("A10", key)
+    side = pick(size, 100, 200, 400)
+    axis = (np.arange(side) + 0.5) / side
+    grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    grid = np.concatenate([grid, np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])])
+    designs = {"random": [], "square": [], "triangular": []}
+    compared = []
+    for n in (8, 16) if size == "quick" else (8, 16, 24):
+        x = (np.arange(n) + 0.5) / n
+        designs["square"].append(np.stack(np.meshgrid(x, x), -1).reshape(-1, 2))
+        designs["random"].append(rng.random((n * n, 2)))
+        rows = round(n * 2 / math.sqrt(3))
+        lattice = [
+            [(j + (0.25 if i % 2 else 0.75)) / n, (i + 0.5) / rows]
+            for i in range(rows)
+            for j in range(n)
+        ]
+        designs["triangular"].append(np.array(lattice))
+    points, radii = {}, {}
+    for name, sets in designs.items():
+        points[name], radii[name] = [], []
+        for data in sets:
+            band = lipschitz_band(grid, data, np.zeros(len(data)), 1.0)
+            worst = int(np.argmax(band.radius))
+            radius = float(np.sqrt(np.min(np.sum((data - grid[worst]) ** 2, 1))))
+            floor = (2 if broken else 1) / math.sqrt(math.pi * len(data))
+            points[name].append(len(data))
+            radii[name].append(radius)
+            compared += [
+                Compared(f"{name}, N = {len(data)}: radius", radius, ">=", floor),
+                Compared(
+                    f"{name}, N = {len(data)}: half width of the band",
+                    float(band.radius[worst]),
+                    "==",
+                    radius,
+                    1e-12,
+                ),
+            ]
+    compared.reverse()
+    N = np.geomspace(50, 400 if size == "quick" else 800, 30)
+    figure = Figure(
+        (
+            Curve(N, 1 / np.sqrt(math.pi * N), "1/√(πN)", "grey", "dashed"),
+            Curve(np.array(points["random"]), np.array(radii["random"]), "random", "ink"),
+            Curve(np.array(points["square"]), np.array(radii["square"]), "square", "ink"),
+            Curve(
+                np.array(points["triangular"]),
+                np.array(radii["triangular"]),
+                "triangular",
+                "accent",
+            ),
+        ),
+        "N",
+        "worst error",
+        "A triangular lattice is within a fifth of the best design there can be.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure)
+
+
+@theorem(
+    "A12",
+    "How many affine pieces a network can have",
+    statement=r"\#\text{pieces}\big(\Phi:\mathbb{R}\to\mathbb{R}\big)\;\le\;"
+    r"\prod_{\ell=1}^{L}(n_\ell+1)",
+    hypotheses=("ReLU, layers of n₁, ..., n_L units, no skip connections", "one input, one output"),
+    source="[petersen2024mathematical], Chapter 6; [telgarsky2015representation]",
+    kind="proved",
+)
+def affine_pieces(size, key, broken=False):
+    r"""Exact counts: random networks, the sawtooth, and a shallow network that attains it.
+
+    Derivation: where the layers before have p pieces, each of the n units of a layer is affine on
+    each piece and crosses zero there at most once: at most p (n + 1) pieces. For one layer n + 1 is
+    attained by n different breakpoints. The iterated tent has 2^k pieces from k layers of 2 units.
+    Broken: the sum of the widths plus one, which holds for one layer only.
+    """
+    from infsup.approximation.sawtooth import tent
+    from infsup.networks.relu import ReLUNetwork
+
+    rng = generator("A12", key)
+
+    def bound(widths: tuple[int, ...]) -> int:
+        return sum(widths) + 1 if broken else math.prod(n + 1 for n in widths)
+
+    compared, most = [], []
+    repeats = pick(size, 10, 50, 500)
+    for widths in ((5,), (4, 4), (3, 3, 3), (8, 8, 8)):
+        found = []
+        for _ in range(repeats):
+            levels, nodes, before = [], 1, 1
+            for n in widths:
+                w = np.zeros((n, nodes))
+                # short weights keep the rational arithmetic short; they are generic all the same
+                w[:, nodes - before :] = np.round(rng.normal(size=(n, before)) * 64) / 64
+                levels.append((w, np.round(rng.normal(size=n) * 64) / 64))
+                nodes, before = nodes + n, n
+            out = np.zeros((1, nodes))
+            out[0, -before:] = np.round(rng.normal(size=before) * 64) / 64
+            found.append(ReLUNetwork(1, levels, (out, np.zeros(1))).pieces(-10.0, 10.0))
+        most.append((str(widths), max(found), float(np.mean(found)), bound(widths)))
+        compared.append(Compared(f"most pieces of {widths}", max(found), "<=", bound(widths)))
+    shallow = ReLUNetwork(
+        1, [(np.ones((7, 1)), -np.arange(7.0))], (np.array([[0.0] + [1.0] * 7]), np.zeros(1))
+    )
+    compared.append(Compared("a shallow network of 7 units", shallow.pieces(-1.0, 7.0), "==", 8))
+    ks = np.arange(1, pick(size, 8, 10, 12) + 1)
+    teeth = [tent(int(k)).pieces(0.0, 1.0) for k in ks]
+    for k, pieces in zip(ks, teeth, strict=True):
+        compared.append(Compared(f"sawtooth of {k} layers", pieces, "==", 2 ** int(k)))
+        compared.append(Compared(f"sawtooth of {k} layers", pieces, "<=", bound((2,) * int(k))))
+    figure = Figure(
+        (
+            Curve(ks, 3.0**ks, "bound, width 2", "grey", "dashed"),
+            Curve(ks, np.array(teeth, float), "sawtooth", "accent"),
+            Curve(ks, 2.0 * ks + 1, "one layer of as many units", "ink"),
+        ),
+        "layers",
+        "pieces",
+        "Depth multiplies pieces, width adds them.",
+        log_y=True,
+    )
+    note = "Random networks have far fewer: " + ", ".join(
+        f"{w} {mean:.0f} of {b}" for w, _, mean, b in most
+    )
+    return Finding(tuple(compared), figure, note + ".")
+
+
+@theorem(
+    "A14",
+    "Curvature costs pieces: a lower bound for every network",
+    statement=r"|f''|\ge\mu>0\ \text{on } [a,b],\ \Phi\ \text{with } p\ \text{affine pieces}"
+    r"\;\Longrightarrow\;\sup_{[a,b]}|f-\Phi|\;\ge\;\frac{\mu\,(b-a)^2}{16\,p^2}",
+    hypotheses=(
+        "f'' has one sign on [a, b]",
+        "Φ piecewise affine with p pieces, continuous or not",
+    ),
+    source="Classical; [petersen2024mathematical], Chapter 6; derived here",
+    kind="proved",
+)
+def curvature_lower_bound(size, key, broken=False):
+    r"""Networks for x^2 and e^x: exact pieces, proved errors, and how near the bound is.
+
+    Derivation: one piece has length h >= (b-a)/p; there f - line - (mu/2) x^2 is convex (or with
+    signs, concave), so the second difference of f - line over h/2 is at least mu h^2/4, and it is
+    at most 4 max|f - line|. For x^2 (mu = 2) the bound 1/(8p^2) is attained by best lines on equal
+    pieces, which join; the sawtooth network is within a factor 2. Broken: twice the bound.
+    """
+    from infsup import certify, run
+    from infsup.approximation import Approximate, PiecewiseEnclosure, PiecewiseLinear
+    from infsup.approximation.sawtooth import narrow_square
+
+    share = 8 if broken else 16
+    compared, points = [], []
+    for text, curvature in (("x**2", 2), ("exp(x)", 1)):
+        for eps in (1e-2, 1e-4) if size == "quick" else (1e-2, 1e-3, 1e-4, 1e-5):
+            problem = Approximate(text, (0.0, 1.0), eps)
+            answer = run(problem, PiecewiseLinear(), 0).answer
+            network = getattr(answer, "answer", answer)
+            p = network.pieces(0.0, 1.0)
+            bracket = certify(problem, network, PiecewiseEnclosure())
+            bound = Fraction(curvature, share * p**2)
+            points.append((p, float(bracket.lower), float(bound)))
+            compared.append(
+                Compared(
+                    f"{text}, {p} pieces: proved upper end of the error",
+                    Fraction(float(bracket.upper)),
+                    ">=",
+                    bound,
+                )
+            )
+    for m in (2, 4, 6):
+        network = narrow_square(m)
+        x = Fraction(1, 2 ** (m + 1))
+        error, p = abs(network.exact(x)[0] - x * x), network.pieces(0.0, 1.0)
+        compared.append(
+            Compared(f"sawtooth, {p} pieces: error", error, ">=", Fraction(2, share * p**2))
+        )
+    p = np.array([2.0**m for m in range(2, 8)])
+    ours = np.array(points[: len(points) // 2])
+    figure = Figure(
+        (
+            Curve(p, 1 / (8 * p**2), "1/(8p²)", "grey", "dashed"),
+            Curve(p, 1 / (4 * p**2), "sawtooth", "ink"),
+            Curve(ours[:, 0], ours[:, 1], "free knots", "accent", "points"),
+        ),
+        "pieces",
+        "error for x²",
+        "Free knots attain the bound; the sawtooth is within a factor 2.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure)
+
+
+@theorem(
+    "A26",
+    "Barron: random units approximate at a rate without the dimension",
+    statement=r"\mathbb{E}\int_{B_1}\!|f-f_N|^2\,\frac{dx}{|B_1|}\;\le\;\frac{V^2}{N}\;\le\;"
+    r"\frac{4\,C^2}{N},\qquad C=\int|\omega||\hat f(\omega)|\,d\omega",
+    hypotheses=(
+        "f(x) = exp(−|x|²/2) on the unit ball of ℝ⁵: f̂ is a Gaussian law",
+        "N steps drawn from the signed measure of total mass V",
+    ),
+    source="[barron1993universal], Theorem 1; [petersen2024mathematical], Theorem 8.12",
+    kind="confidence",
+)
+def barron_rate(size, key, broken=False):
+    r"""Networks of a few random steps, their mean squared error with an interval at 1 - 1e-6.
+
+    Derivation: f_N is the mean of N independent draws g with E g = f and |g - f(0)| <= V, so the
+    error is (E g^2 - f^2)/N <= V^2/N pointwise; V = E int_0^1 2 r |sin r t| dt <= 2 E r = 2 C. The
+    library's docstring of `barron_steps` derives the draws. Each run has its own ball points, so
+    its squared error, in [0, (V + 1)^2], is an unbiased draw; the ends of a betting interval are
+    compared. Broken: V^2/(32 N).
+    """
+    from infsup.approximation.random_steps import (
+        barron_steps,
+        bump,
+        fourier_moment,
+        step_variation,
+    )
+    from infsup.core.intervals import betting
+
+    rng = generator("A26", key)
+    d = 5
+    V, C = step_variation(d), fourier_moment(d)
+    share = 32 if broken else 1
+    runs = pick(size, 800, 4000, 40_000)
+    widths = (4, 16) if size == "quick" else (4, 16, 64, 256)
+    compared = [Compared("V", V, "<=", 2 * C)]
+    rows = []
+    for N in widths:
+        errors = []
+        for _ in range(runs):
+            x = rng.normal(size=(64, d))
+            x *= (rng.random(64) ** (1 / d) / np.linalg.norm(x, axis=1))[:, None]
+            errors.append(np.mean((barron_steps(d, N, rng)(x) - bump(x)) ** 2))
+        found = betting(np.array(errors), 2e-6, lo=0.0, hi=(V + 1) ** 2)
+        rows.append((N, float(np.mean(errors)), float(found.lower), float(found.upper)))
+        compared.append(
+            Compared(
+                f"mean squared error of width {N}, lower end",
+                float(found.lower),
+                "<=",
+                V**2 / (share * N),
+            )
+        )
+    compared = [compared[1], *compared[2:], compared[0]]
+    N, mean, low, high = (np.array(c) for c in zip(*rows, strict=True))
+    figure = Figure(
+        (
+            Curve(N, low, "1 − 10⁻⁶ interval", "grey", "band", high),
+            Curve(N, 4 * C**2 / N, "4C²/N", "grey", "dashed"),
+            Curve(N, V**2 / N, "V²/N", "ink", "dashed"),
+            Curve(N, mean, f"mean of {runs} networks", "accent"),
+        ),
+        "width N",
+        "mean squared error",
+        "The rate 1/N, whatever the dimension; the constant is generous.",
+        log_x=True,
+        log_y=True,
+    )
+    return Finding(tuple(compared), figure, f"N times the error is about {(N * mean).mean():.2f}.")
+
+
+@theorem(
+    "A32",
+    "The best reconstruction of a Lipschitz function, and its band",
+    statement=r"\Big|f(x)-\tfrac12\big(f^u+f^\ell\big)(x)\Big|\;\le\;\tfrac12\big(f^u-f^\ell\big)(x),"
+    r"\qquad f^u=\min_i\,y_i+M|x-x_i|,\quad f^\ell=\max_i\,y_i-M|x-x_i|",
+    hypotheses=("Lip(f) ≤ M in the Euclidean norm", "exact values yᵢ = f(xᵢ)"),
+    source="[beliakov2006interpolation]; [petersen2024mathematical], Section 9.2",
+    kind="proved_real",
+)
+def optimal_reconstruction(size, key, broken=False):
+    r"""A smooth function and the two that are hardest, against the band of 15 values.
+
+    Derivation: f(x) <= f(x_i) + M|x - x_i| for each i, and >= with minus. f^u and f^l are minima
+    and maxima of M-Lipschitz functions, hence M-Lipschitz, and both interpolate; so at x no guess
+    can be nearer than (f^u - f^l)/2 to both of them. Broken: M is taken half as large as it is.
+    """
+    from infsup.approximation.lipschitz_reconstruction import lipschitz_band
+
+    rng = generator("A32", key)
+    # the gradient of f is at most (0.6, 0.55) in size
+    M = math.hypot(0.6, 0.55)
+
+    def f(x):
+        return 0.5 * np.sin(1.2 * x[:, 0]) + 0.5 * np.cos(1.1 * x[:, 1])
+
+    points = 3 * rng.random((15, 2))
+    values = f(points)
+    assumed = M / 2 if broken else M
+    if broken:
+        # only values that the wrong constant does not contradict: the user could not know
+        keep = [0]
+        for i in range(1, len(points)):
+            gap = np.abs(values[i] - values[keep])
+            if np.all(gap <= assumed * np.linalg.norm(points[i] - points[keep], axis=1)):
+                keep.append(i)
+        points, values = points[keep], values[keep]
+    x = 3 * rng.random((pick(size, 20_000, 100_000, 1_000_000), 2))
+    band = lipschitz_band(x, points, values, assumed)
+    beyond = np.abs(f(x) - band.centre) - band.radius
+    near, other = x, x[rng.permutation(len(x))]
+    moved = lipschitz_band(other, points, values, assumed)
+    far = np.linalg.norm(near - other, axis=1) + 1e-9
+    steep = np.maximum(np.abs(band.upper - moved.upper), np.abs(band.lower - moved.lower)) / far
+    at = lipschitz_band(points, points, values, assumed)
+    ends = np.maximum(np.abs(at.upper - values), np.abs(at.lower - values))
+    compared = (
+        Compared(f"most beyond the band at {len(x)} points", float(beyond.max()), "<=", 0.0, 1e-12),
+        Compared("steepest envelope", float(steep.max()), "<=", assumed, 1e-9),
+        Compared("envelopes at the data", float(ends.max()), "<=", 1e-12),
+    )
+    line = np.column_stack([np.linspace(0, 3, 300), np.full(300, 1.5)])
+    shown = lipschitz_band(line, points, values, assumed)
+    figure = Figure(
+        (
+            Curve(line[:, 0], shown.lower, "band", "grey", "band", shown.upper),
+            Curve(line[:, 0], shown.centre, "centre", "ink", "dashed"),
+            Curve(line[:, 0], f(line), "f", "accent"),
+        ),
+        "x₁, at x₂ = 1.5",
+        "f",
+        "The function stays inside the band of its 15 values.",
+    )
+    return Finding(compared, figure)

@@ -137,7 +137,7 @@ def hjb_subsolution(size, key, broken=False):
     left[0] += 1
     least = _least_on_unit(left, {"quick": 16, "default": 64, "full": 256}[size])
     lower = w[0] * Fraction(x0) ** 2
-    end = sum(w)
+    end = sum(w, Fraction(0))
 
     def cost(gain: float) -> float:
         # x = x0 exp((a - k) t): the cost of u = -k x in closed form
@@ -238,17 +238,17 @@ def _least_on_unit(power: list[Fraction], parts: int) -> Fraction:
     """A lower bound of a polynomial on [0, 1], exact: least Bernstein coefficient over parts."""
     from math import comb
 
-    n = len(power) - 1
+    n, zero = len(power) - 1, Fraction(0)
     least = None
     for part in range(parts):
         at, width = Fraction(part, parts), Fraction(1, parts)
         # coefficients of q(s) = p(at + width s)
         moved = [
-            sum(power[j] * comb(j, i) * at ** (j - i) for j in range(i, n + 1)) * width**i
+            sum((power[j] * comb(j, i) * at ** (j - i) for j in range(i, n + 1)), zero) * width**i
             for i in range(n + 1)
         ]
         for k in range(n + 1):
-            b = sum(moved[i] * Fraction(comb(k, i), comb(n, i)) for i in range(k + 1))
+            b = sum((moved[i] * Fraction(comb(k, i), comb(n, i)) for i in range(k + 1)), zero)
             least = b if least is None or b < least else least
     assert least is not None
     return least

@@ -38,13 +38,13 @@ def gaussian_distance(size, key, broken=False):
     A, B = G @ G.T + 0.1 * np.eye(d), 2 * (H @ H.T) + 0.1 * np.eye(d)
     away = rng.normal(size=d)
     squared = gaussian_w2(np.zeros(d), A, away, B) ** 2
-    root_a, root_b = (np.asarray(sl.sqrtm(M)).real for M in (A, B))
+    root_a, root_b = (np.real(sl.sqrtm(M)) for M in (A, B))
     T = root_b @ np.linalg.inv(root_a) if broken else gaussian_map(A, B)
 
     def cost(S: np.ndarray) -> float:
         return float(away @ away + np.trace((S - np.eye(d)) @ A @ (S - np.eye(d)).T))
 
-    middle = np.asarray(sl.sqrtm(root_a @ B @ root_a)).real
+    middle = np.real(sl.sqrtm(root_a @ B @ root_a))
     formula = float(away @ away + np.trace(A + B - 2 * middle))
     # Kantorovich: phi = x'(I - T)x, psi = y'(I - T^-1)y is feasible where T is positive definite
     sym = (T + T.T) / 2
@@ -128,22 +128,22 @@ def reverse_diffusion(size, key, broken=False):
     found = jax.jit(jax.vmap(lambda t: jax.vmap(lambda y: residual(t, y))(x)))(times)
     T, steps, paths = 2.5, pick(size, 200, 1000, 4000), pick(size, 2000, 20_000, 200_000)
 
+    # steps that shrink towards the data, where the score is steep
+    ends = T * (1 - np.linspace(0, 1, steps + 1)) ** 2
+    rng = generator("F13", key)
+
     @jax.jit
-    def reverse(k):
-        first, rest = jax.random.split(k)
-        y = law.ornstein_uhlenbeck(T).sample(first, paths, np.float64)[:, 0]
-        # steps that shrink towards the data, where the score is steep
-        ends = T * (1 - jnp.linspace(0, 1, steps + 1)) ** 2
-
+    def reverse(y, noise):
         def step(y, at):
-            t, after, q = at
+            t, after, z = at
             h = t - after
-            drift = y + half * 2 * jax.vmap(lambda z: score(t, z))(y)
-            return y + h * drift + jnp.sqrt(2 * h) * jax.random.normal(q, y.shape, y.dtype), None
+            drift = y + half * 2 * jax.vmap(lambda q: score(t, q))(y)
+            return y + h * drift + jnp.sqrt(2 * h) * z, None
 
-        return jax.lax.scan(step, y, (ends[:-1], ends[1:], jax.random.split(rest, steps)))[0]
+        return jax.lax.scan(step, y, (ends[:-1], ends[1:], noise))[0]
 
-    y = np.sort(np.asarray(reverse(jax.random.key(key))))
+    start = law.ornstein_uhlenbeck(T).sample(jax.random.key(key), paths, np.float64)[:, 0]
+    y = np.sort(np.asarray(reverse(start, rng.normal(size=(steps, paths)))))
     away = np.abs(_cdf(y) - (np.arange(paths) + 0.5) / paths).max() + 0.5 / paths
     compared = (
         Compared("largest residual of Fokker-Planck", float(jnp.abs(found).max()), "<=", 1e-10),

@@ -160,7 +160,8 @@ class Worker:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout, self.errors):
+            streams: tuple[Any, ...] = (self.process.stdin, self.process.stdout, self.errors)
+            for stream in streams:
                 with contextlib.suppress(OSError):
                     stream.close()
             self.process = None
