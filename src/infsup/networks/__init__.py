@@ -15,6 +15,8 @@ OTHERS = {
     "identity": "relu",
     "parallel": "relu",
     "stack": "relu",
+    "from_onnx": "onnx",
+    "to_onnx": "onnx",
 }
 
 PUBLIC = {**OTHERS}
