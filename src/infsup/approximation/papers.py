@@ -193,9 +193,15 @@ class Squarings:
             wrong[k] = 2 * size * e + e * e + (size + e) ** 2 * 2.0 ** (-2 * m - 3)
         return sum(abs(c) * wrong[k] for k, c in out[0].items())
 
-    def plan(self, out: Form, eps: float) -> dict[int, int]:
-        """Few teeth for a form to be right within eps: one number for all, then greedily fewer."""
-        used = self.used(out)
+    def plan(self, out: Form, eps: float, *, whole: bool = False) -> dict[int, int]:
+        """Few teeth for a form to be right within eps: one number for all, then greedily fewer.
+
+        Args:
+            out: the form.
+            eps: the error that is allowed.
+            whole: also plan squares on which the form does not depend.
+        """
+        used = list(range(1, len(self.squared))) if whole else self.used(out)
         for m in range(1, MOST_LEVELS):
             levels = dict.fromkeys(used, m)
             if self.error(out, levels) <= eps:
@@ -331,7 +337,7 @@ def chebyshev_tree(eps: float, c: np.ndarray, polarise: bool = False) -> Count:
     """
     kept, tail = truncated(c, eps)
     s, out = tree(kept, polarise)
-    levels = s.plan(out, eps - tail)
+    levels = s.plan(out, eps - tail, whole=True)
     return Count(
         sum(2 * m + 1 for m in levels.values()),
         "Chebyshev tree, polarised" if polarise else "Chebyshev tree",
@@ -388,7 +394,8 @@ def coefficients(values: Callable[[np.ndarray], np.ndarray], a: float, b: float)
     c = c / NODES
     c[0] /= 2
     c[-1] /= 2
-    return c
+    # what an even or odd function has of the other kind is rounding
+    return np.where(np.abs(c) > 1e-16 * np.abs(c).max(), c, 0.0)
 
 
 def sobolev_norms(f: Program, a: float, b: float) -> list[float]:

@@ -36,6 +36,7 @@ def bench(
 ) -> int:
     """Run the benchmarks of a clone: ours and the peer, alternating, compile time apart."""
     known = names()
+    name = [n.replace("-", "_") for n in name or []]
     if not known:
         raise ShellError(
             "there is no folder `benchmarks` with scripts here",
@@ -43,7 +44,7 @@ def bench(
             "cd CLONE && infsup bench",
             NOTHING,
         )
-    for n in name or []:
+    for n in name:
         if n not in known:
             close = nearest(n, known)
             raise ShellError(
