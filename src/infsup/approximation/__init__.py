@@ -12,6 +12,7 @@ METHODS = {
 }
 
 BOUNDS = {
+    "Enclosure": "bounds.enclosure",
     "StructuralEnclosure": "bounds.structural_enclosure",
     "SmoothEnclosure": "bounds.smooth_enclosure",
     "PiecewiseEnclosure": "bounds.piecewise_enclosure",
@@ -29,6 +30,7 @@ OTHERS = {
     "sawtooth_product": "sawtooth",
     "Count": "papers",
     "ExactGELU": "gelu_square",
+    "Given": "given",
     "SoftmaxHead": "attention",
     "papers_counts": "papers",
 }
