@@ -41,9 +41,7 @@ TIMES = 40
 
 
 def gaussian(d=1, mean=0.0, sd=1.0):
-    return GaussianSampler(
-        np.full(d, mean, np.float32), (sd * np.eye(d)).astype(np.float32), (d,)
-    )
+    return GaussianSampler(np.full(d, mean, np.float32), (sd * np.eye(d)).astype(np.float32), (d,))
 
 
 def standard(d=1, sd=1.0):
@@ -151,7 +149,7 @@ def test_w2_to_rows_finds_its_planted_bugs(monkeypatch):
 
 def test_w2_to_many_rows_uses_random_subsets():
     rng = np.random.default_rng(1)
-    rows = rng.normal(size=(600, 2)) + [3.0, 0.0]
+    rows = rng.normal(size=(600, 2)) + np.array([3.0, 0.0])
     problem, answer = held(rows), gaussian(2)
     c = isp.certify(problem, answer, W2ToHeldOut(block=64))
     exact = isp.certify(problem, answer, W2ToHeldOut(block=600, blocks=4))
@@ -231,9 +229,7 @@ def test_w2_to_a_ring_of_something_that_only_draws():
     c = isp.certify(Transport(ring()), Elsewhere(), W2ToMixture(draws=4096))
     # law of cosines: E|x - y|^2 between a law at (5, 5) and the ring
     assert c.lower > 5.0
-    assert c.lower <= gaussian_w2(
-        np.full(2, 5.0), np.eye(2), np.zeros(2), 13.5 * np.eye(2)
-    ) + 1.5
+    assert c.lower <= gaussian_w2(np.full(2, 5.0), np.eye(2), np.zeros(2), 13.5 * np.eye(2)) + 1.5
     assert c.verdict == "conditional"
     rederived(None, None, c)
 
@@ -245,9 +241,7 @@ def test_w2_to_a_mixture_finds_its_planted_bugs(monkeypatch):
 
     # the coupling halved
     real = w2_to_mixture.coupled
-    monkeypatch.setattr(
-        w2_to_mixture, "coupled", lambda *a: (real(*a)[0] / 2, *real(*a)[1:])
-    )
+    monkeypatch.setattr(w2_to_mixture, "coupled", lambda *a: (real(*a)[0] / 2, *real(*a)[1:]))
     assert often(misses(problem, answer, QUICK, truth, times=6), times=6)
     monkeypatch.undo()
     # a band without its width
@@ -289,9 +283,10 @@ def test_the_lipschitz_bound_holds_on_samples():
     for t in np.linspace(0.02, 0.98, 9):
         for x in rng.normal(size=(10, 2)) * 4:
             assert np.linalg.norm(np.asarray(f(jnp.asarray(x), t)), 2) <= worst
-    assert w2_to_mixture.lipschitz(
-        GaussianMixture([0.5, 0.5], np.zeros((2, 1)), [1.0, 2.0]), path, 8
-    ) == math.inf
+    assert (
+        w2_to_mixture.lipschitz(GaussianMixture([0.5, 0.5], np.zeros((2, 1)), [1.0, 2.0]), path, 8)
+        == math.inf
+    )
 
 
 # -- KL -------------------------------------------------------------------------------------------
@@ -382,8 +377,9 @@ def test_excess_finds_the_raw_loss(monkeypatch):
     real = excess_loss.excess
     # the training loss, floor and all: the conditional variance of x1 - x0 is there
     monkeypatch.setattr(excess_loss, "excess", lambda *a: real(*a) + 1.0)
-    assert often(misses(Transport(law), model(law, 0.3), ExcessLoss(draws=512), truth, times=6),
-                 times=6)
+    assert often(
+        misses(Transport(law), model(law, 0.3), ExcessLoss(draws=512), truth, times=6), times=6
+    )
 
 
 @pytest.mark.usefixtures("x64")
@@ -393,12 +389,10 @@ def test_excess_on_held_out_rows_and_its_refusals():
 
     problem = held(ATOMS, ATOMS[:20])
     shift, scale = problem.frame
-    atoms = Atoms(((ATOMS.astype(np.float32) - np.asarray(shift)) / np.asarray(scale)))
+    atoms = Atoms((ATOMS.astype(np.float32) - np.asarray(shift)) / np.asarray(scale))
     s = FlowSampler(Velocity(atoms, 0.0), shift, scale, row=(1,))
     assert isp.certify(problem, s, ExcessLoss(draws=256)).upper < 1e-4
-    coupled = FlowSampler(
-        Velocity(atoms, 0.0), shift, scale, Bridge(BlockOptimalTransport()), (1,)
-    )
+    coupled = FlowSampler(Velocity(atoms, 0.0), shift, scale, Bridge(BlockOptimalTransport()), (1,))
     c = isp.certify(problem, coupled, ExcessLoss(draws=256))
     assert c.verdict == "inapplicable"
     assert "independent" in c.reason
@@ -511,9 +505,7 @@ def test_against_the_fitted_gaussian_by_default():
     x = rng.normal(size=(400, 1)) ** 3
     c = isp.certify(Transport(x), gaussian(sd=3.0), PairedDifference())
     assert "GaussianSampler" in c.quantity
-    folded = FlowSampler(
-        Linearly(-3.0), np.zeros(1), np.ones(1), row=(1,), solver="euler", steps=1
-    )
+    folded = FlowSampler(Linearly(-3.0), np.zeros(1), np.ones(1), row=(1,), solver="euler", steps=1)
     assert isp.certify(Transport(x), folded.astype(jnp.float32), PairedDifference()).verdict == (
         "refused"
     )

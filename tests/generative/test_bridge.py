@@ -117,9 +117,7 @@ def test_orders_of_the_solvers():
     v = lambda t, x: -x * jnp.cos(2 * t)  # noqa: E731
     exact = float(np.exp(-np.sin(2.0) / 2))
     for solver, order in (("euler", 1), ("midpoint", 2), ("heun", 2), ("rk4", 4)):
-        error = [
-            abs(float(solvers.flow(solver, v, jnp.ones(1), n)[0]) - exact) for n in (20, 40)
-        ]
+        error = [abs(float(solvers.flow(solver, v, jnp.ones(1), n)[0]) - exact) for n in (20, 40)]
         assert order - 0.25 < np.log2(error[0] / error[1]) < order + 0.8
 
 

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from infsup.cli import bench, certifying, checking, doctor, listing, reporting, solving, verifying
+from infsup.cli import (
+    bench,
+    certifying,
+    checking,
+    doctor,
+    listing,
+    network,
+    reporting,
+    samples,
+    solving,
+    verifying,
+)
 from infsup.cli.command import command
 from infsup.cli.exits import (
     BROKEN_PIPE,
@@ -63,6 +74,8 @@ command(app, "report")(reporting.report)
 app.add_typer(certify, name="certify")
 command(certify, "predictions", within="certify")(certifying.predictions)
 command(certify, "mean", within="certify")(certifying.mean)
+command(certify, "samples", within="certify")(samples.samples)
+command(certify, "network", within="certify")(network.network)
 command(app, "doctor")(doctor.doctor)
 command(app, "bench")(bench.bench)
 

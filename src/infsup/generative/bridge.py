@@ -47,7 +47,7 @@ class Bridge(eqx.Module):
 
 
 def velocity_from_parts(path: Path, t: Time, denoised: Vector, noise: Vector) -> Vector:
-    """v = a' D + s' N."""
+    """V = a' D + s' N."""
     w = path.at(t)
     return w.da * denoised + w.ds * noise
 
@@ -70,13 +70,13 @@ def score_from_velocity(path: Path, t: Time, x: Vector, velocity: Vector) -> Vec
 
 
 def velocity_from_denoised(path: Path, t: Time, x: Vector, denoised: Vector) -> Vector:
-    """a' D + s' (x - a D)/s; 0/0 at s = 0, where v = a' x + s' N needs N."""
+    """A' D + s' (x - a D)/s; 0/0 at s = 0, where v = a' x + s' N needs N."""
     w = path.at(t)
     return w.da * denoised + w.ds * (x - w.a * denoised) / w.s
 
 
 def velocity_from_noise(path: Path, t: Time, x: Vector, noise: Vector) -> Vector:
-    """a' (x - s N)/a + s' N; 0/0 at a = 0, where D is not known from N."""
+    """A' (x - s N)/a + s' N; 0/0 at a = 0, where D is not known from N."""
     w = path.at(t)
     return w.da * (x - w.s * noise) / w.a + w.ds * noise
 

@@ -21,7 +21,7 @@ def _(problem: Transport) -> Choice:
     if problem.dim >= FEW:
         network = "a residual network"
         method = FlowMatching(
-            ResidualVelocity(),
+            model=ResidualVelocity(),
             rate=1e-3,
             steps=2000,
             batch=min(128, max(problem.count // 2, 1)),

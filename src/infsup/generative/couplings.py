@@ -74,9 +74,7 @@ class BlockOptimalTransport(Coupling):
         return x0, x1
 
 
-def matched(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n d"]
-) -> np.ndarray:
+def matched(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n d"]) -> np.ndarray:
     """The permutation p that makes sum |x_i - y_p(i)|^2 least."""
     from scipy.optimize import linear_sum_assignment
 

@@ -25,7 +25,7 @@ def _push(answer: Any, z: Any) -> Any:
 
 
 def draws(answer: Any, key: Any, n: int, block: int = 16384) -> np.ndarray:
-    """n draws as float64 [n, d], computed in the answer's own arithmetic.
+    """N draws as float64 [n, d], computed in the answer's own arithmetic.
 
     Of a record of draws: the first n, or all where there are fewer.
 

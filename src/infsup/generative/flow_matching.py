@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from infsup.core.answers import shape_of
 from infsup.core.errors import UsageError
@@ -88,14 +89,16 @@ class FlowMatching(IterativeMethod):
         arguments.whole(what, "batch", self.batch, least=1)
         arguments.number(what, "weight_decay", self.weight_decay, above=0, least=True)
         arguments.number(what, "average", self.average, above=0, least=True)
-        if not isinstance(self.average, jax.core.Tracer) and not self.average < 1:
+        if not isinstance(self.average, Tracer) and not self.average < 1:
             raise UsageError(f"`average` of {what} is {self.average!r}", "It lies in [0, 1).")
         arguments.one_of(what, "schedule", self.schedule, first_order.SCHEDULES)
         arguments.one_of(what, "times", self.times, TIMES)
         arguments.one_of(what, "solver", self.solver, tuple(solvers.STAGES))
         arguments.whole(what, "solver_steps", self.solver_steps, least=1)
         if not isinstance(self.bridge, Bridge):
-            raise UsageError(f"`bridge` of {what} is {type(self.bridge).__name__}", remedy="Bridge()")
+            raise UsageError(
+                f"`bridge` of {what} is {type(self.bridge).__name__}", remedy="Bridge()"
+            )
 
     def suits(self, problem):
         if self.batch > problem.count:
@@ -177,7 +180,9 @@ class FlowMatching(IterativeMethod):
         decay = jnp.minimum(self.average, (1.0 + state.count) / (10.0 + state.count))
         decay = jnp.asarray(decay, jnp.float32)
         old, _ = eqx.partition(state.average, trainable(state.average))
-        average = jax.tree.map(lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), old, params)
+        average = jax.tree.map(
+            lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), old, params
+        )
         m = first_order.MEMORY
         losses = m * state.losses + (1 - m) * loss.astype(jnp.float32)
         weights = m * state.weights + (1 - m)
@@ -213,7 +218,7 @@ class FlowMatching(IterativeMethod):
 
 
 def _passes(problem: Transport, key: Any, n: int) -> Any:
-    """n draws in the frame: of rows, whole passes in random order."""
+    """N draws in the frame: of rows, whole passes in random order."""
     if problem.mixture is not None:
         return problem.draw(key, n)
     order = np.concatenate(

@@ -76,12 +76,12 @@ class FlowSampler(eqx.Module):
 
     # -- drawing -----------------------------------------------------------------------------
 
-    def push(self, z: Float[Array, "n d"]) -> Float[Array, "n *row"]:
+    def push(self, z: Float[Array, "n d"]) -> Float[Array, " n *row"]:
         """Where noise goes; in the dtype of z."""
         end = jax.vmap(lambda y: solvers.flow(self.solver, self.velocity, y, self.steps))(z)
         return self._out(end)
 
-    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, "n *row"]:
+    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, " n *row"]:
         """Independent draws, in float32."""
         return self.push(jax.random.normal(key, (n, self.dim), jnp.float32))
 
@@ -101,7 +101,7 @@ class FlowSampler(eqx.Module):
 
     def push_with_density(
         self, z: Float[Array, "n d"]
-    ) -> tuple[Float[Array, "n *row"], Float[Array, " n"], Array]:
+    ) -> tuple[Float[Array, " n *row"], Float[Array, " n"], Array]:
         """(where noise goes, log q there, whether every step kept its orientation [n])."""
         self._small_enough()
         end, logdet, upright = jax.vmap(
@@ -111,14 +111,14 @@ class FlowSampler(eqx.Module):
 
     def sample_and_log_prob(
         self, key: Key[Array, ""], n: int
-    ) -> tuple[Float[Array, "n *row"], Float[Array, " n"]]:
+    ) -> tuple[Float[Array, " n *row"], Float[Array, " n"]]:
         """Draws, and the log density of the discrete sampler at each; NaN where a step folds."""
         x, logs, upright = self.push_with_density(
             jax.random.normal(key, (n, self.dim), jnp.float32)
         )
         return x, jnp.where(upright, logs, jnp.nan)
 
-    def pull(self, x: Float[Array, "n *row"]) -> tuple[Array, Array, Array]:
+    def pull(self, x: Float[Array, " n *row"]) -> tuple[Array, Array, Array]:
         """(log q(x) [n], whether every step kept its orientation [n], residual [n]).
 
         The residual is the largest distance by which an inverted step misses, in units of the
@@ -130,7 +130,7 @@ class FlowSampler(eqx.Module):
         )(self._in(x))
         return self._base(z) - logdet, upright, residual
 
-    def log_prob(self, x: Float[Array, "n *row"]) -> Float[Array, " n"]:
+    def log_prob(self, x: Float[Array, " n *row"]) -> Float[Array, " n"]:
         """Log density of the discrete sampler (`law`) at given points, by inverting its steps.
 
         Raises:

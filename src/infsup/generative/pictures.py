@@ -66,7 +66,7 @@ def _image(problem: Transport) -> tuple[int, int] | None:
     """Height and width where a row is an image, else None."""
     if len(problem.row) == 2 and min(problem.row) > 1:
         return problem.row
-    side = int(round(problem.dim**0.5))
+    side = round(problem.dim**0.5)
     if problem.grid and side >= 4 and side * side == problem.dim:
         return side, side
     return None

@@ -145,7 +145,9 @@ class Transport(Problem):
             }
         x = np.asarray(self._fitted, np.float64).reshape(len(self._fitted), -1)
         return {
-            "fitted Gaussian": GaussianSampler.fitted(x.mean(0), np.atleast_2d(np.cov(x.T, ddof=0)), self.row),
+            "fitted Gaussian": GaussianSampler.fitted(
+                x.mean(0), np.atleast_2d(np.cov(x.T, ddof=0)), self.row
+            ),
             "the rows to fit, resampled": Resampler(np.asarray(self._fitted, np.float32)),
         }
 
@@ -201,7 +203,7 @@ class Transport(Problem):
         shift, scale = self.frame
         return (self.blurred(key, x).reshape(len(x), -1) - shift) / scale
 
-    def blurred(self, key: Key[Array, ""], x: Any) -> Float[Array, "n *row"]:
+    def blurred(self, key: Key[Array, ""], x: Any) -> Float[Array, " n *row"]:
         """Rows with the grid's noise, float32; as they are where there is no grid."""
         x = jnp.asarray(x, jnp.float32)
         if not self.grid:
@@ -232,7 +234,7 @@ def _rows(target: Any) -> DataSet:
             )
         target = DataSet({"x": x})
     if "x" not in target.columns:
-        raise UsageError(f"`target` has no column `x`", f"It has {', '.join(target.columns)}.")
+        raise UsageError("`target` has no column `x`", f"It has {', '.join(target.columns)}.")
     x = np.asarray(target.columns["x"])
     if x.ndim < 2 or x[0].size == 0:
         raise UsageError(f"`x` is {shape_of(x)}", "It has one row a sample.", "x[:, None]")

@@ -34,16 +34,16 @@ class GaussianSampler(eqx.Module):
         root = np.linalg.cholesky(c + 1e-9 * scale * np.eye(len(c)))
         return cls(np.asarray(mean, np.float32), root.astype(np.float32), row)
 
-    def push(self, z: Float[Array, "n d"]) -> Float[Array, "n *row"]:
+    def push(self, z: Float[Array, "n d"]) -> Float[Array, " n *row"]:
         """Where standard normal noise goes."""
         x = jnp.asarray(self.mean) + z @ jnp.asarray(self.root).T
         return x.reshape(len(z), *self.row)
 
-    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, "n *row"]:
+    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, " n *row"]:
         """Independent draws."""
         return self.push(jax.random.normal(key, (n, len(self.mean)), jnp.float32))
 
-    def log_prob(self, x: Float[Array, "n *row"]) -> Float[Array, " n"]:
+    def log_prob(self, x: Float[Array, " n *row"]) -> Float[Array, " n"]:
         """Log density at x."""
         root = jnp.asarray(self.root, x.dtype)
         away = x.reshape(len(x), -1) - jnp.asarray(self.mean, x.dtype)
@@ -62,6 +62,6 @@ class Resampler(eqx.Module):
 
     rows: Any
 
-    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, "n *row"]:
+    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, " n *row"]:
         """Rows at random."""
         return jnp.asarray(self.rows)[jax.random.randint(key, (n,), 0, len(self.rows), jnp.int32)]

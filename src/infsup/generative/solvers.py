@@ -37,7 +37,7 @@ def step(solver: str, v: Callable, t: Any, x: Any, h: Any) -> Any:
 
 
 def flow(solver: str, v: Callable, x: Any, steps: int) -> Any:
-    """x at t = 1 after `steps` equal steps from t = 0."""
+    """X at t = 1 after `steps` equal steps from t = 0."""
     h = 1.0 / steps
 
     def one(x, k):

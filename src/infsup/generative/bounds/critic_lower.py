@@ -51,7 +51,7 @@ class CriticLower(Bound):
     measure: str = eqx.field(static=True, default="tv")
     draws: int = eqx.field(static=True, default=4096)
     width: int = eqx.field(static=True, default=64)
-    steps: int = eqx.field(static=True, default=400)
+    steps: int = eqx.field(static=True, default=300)
 
     def __check_init__(self):
         arguments.one_of("CriticLower", "measure", self.measure, MEASURES)
@@ -81,7 +81,7 @@ class CriticLower(Bound):
             fields |= {"verdict": "refused", "reason": f"{reason}; {LEAST} are needed"}
             return Certificate(quantity, of, -math.inf, math.inf, "confidence", name, **fields)
         cut = jax.random.split(k_cut)
-        p, q = (x[np.asarray(jax.random.permutation(k, len(x)))] for x, k in zip((p, q), cut, strict=True))
+        p, q = (_shuffled(x, k) for x, k in zip((p, q), cut, strict=True))
         halves = len(p) // 2, len(q) // 2
         critic = trained(p[: halves[0]], q[: halves[1]], self.width, self.steps, k_fit)
         on_p, on_q = critic(p[halves[0] :]), critic(q[halves[1] :])
@@ -110,6 +110,10 @@ class CriticLower(Bound):
         noise = f" with noise of one grid step {problem.grid:g}" if problem.grid else ""
         law = f"the law behind {problem.name}{noise}"
         return x, (Hypothesis("the rows are independent draws of one law", "assumed"),), law
+
+
+def _shuffled(x: np.ndarray, key: Any) -> np.ndarray:
+    return x[np.asarray(jax.random.permutation(key, len(x)))]
 
 
 def lower_end(proof: Any) -> float:

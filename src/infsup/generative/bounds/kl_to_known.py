@@ -88,7 +88,7 @@ def summands(log_ratio: np.ndarray) -> np.ndarray:
 
 
 def log_densities(answer: Any, x: Any) -> tuple[np.ndarray, str, tuple[Hypothesis, ...]]:
-    """log q at points x, why there is none or "", and what it rests on.
+    """Log q at points x, why there is none or "", and what it rests on.
 
     Raises:
         HypothesisError: the answer has no density.
@@ -96,8 +96,13 @@ def log_densities(answer: Any, x: Any) -> tuple[np.ndarray, str, tuple[Hypothesi
     if isinstance(answer, FlowSampler):
         logs, upright, residual = eqx.filter_jit(FlowSampler.pull)(answer.astype(x.dtype), x)
         good = np.asarray(invertible(upright, residual))
-        reason = "" if good.all() else (
-            f"the steps of {answer.law} cannot be inverted at {(~good).sum()} of {len(good)} points"
+        reason = (
+            ""
+            if good.all()
+            else (
+                f"the steps of {answer.law} cannot be inverted at {(~good).sum()} of "
+                f"{len(good)} points"
+            )
         )
         worst = float(np.max(residual))
         evidence = f"det > 0 at {good.sum()} of {len(good)} points, residual {worst:.1g}"

@@ -17,7 +17,15 @@ from infsup.core.registry import name_of
 from infsup.generative import solvers
 from infsup.generative.bounds.w2_to_held_out import matching_costs
 from infsup.generative.bridge import Bridge, exact_velocity
-from infsup.generative.drawing import check_finite, draws, dtype_of, independent, normals, pushed, who
+from infsup.generative.drawing import (
+    check_finite,
+    draws,
+    dtype_of,
+    independent,
+    normals,
+    pushed,
+    who,
+)
 from infsup.generative.problem import Transport
 from infsup.numerics.gaussian_mixture import GaussianMixture
 from infsup.optimization import arguments
@@ -68,7 +76,9 @@ class W2ToMixture(Bound):
 
     def __check_init__(self):
         for name in ("pairs", "steps", "draws", "frames", "block", "blocks"):
-            arguments.whole("W2ToMixture", name, getattr(self, name), least=1 if name == "frames" else 2)
+            arguments.whole(
+                "W2ToMixture", name, getattr(self, name), least=1 if name == "frames" else 2
+            )
 
     def certify(self, problem, outcome, key, delta):
         law, answer = known(problem, "W2ToMixture"), outcome.answer
@@ -76,7 +86,9 @@ class W2ToMixture(Bound):
         third = delta / 3
         if hasattr(answer, "push"):
             bridge = getattr(answer, "bridge", Bridge())
-            gaps, far, one_to_one = coupled(answer, law, bridge.path, self.steps, self.pairs, k_pair)
+            gaps, far, one_to_one = coupled(
+                answer, law, bridge.path, self.steps, self.pairs, k_pair
+            )
             apart, solver = student_t(gaps, 2 * third), student_t(far, 2 * third)
             upper = math.sqrt(max(apart.upper, 0)) + math.sqrt(max(solver.upper, 0))
             hypotheses: tuple[Hypothesis, ...] = (one_to_one,)

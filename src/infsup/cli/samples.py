@@ -1,0 +1,173 @@
+"""`infsup certify samples`: draws of any generator against rows that it has not seen."""
+
+import pathlib
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from infsup.cli.certifying import Gap, Level, _delta, _show
+from infsup.cli.exits import UNREADABLE, ShellError
+from infsup.cli.tables import _arrays, _cells, _number
+
+LEAST = 16
+NAMES = ("x", "samples", "draws", "data", "rows")
+
+
+def samples(
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, npy or npz with one draw a row, as the generator made them (an npz: the "
+            "array `x` or `samples`, or its only one)."
+        ),
+    ],
+    held_out: Annotated[
+        str,
+        typer.Option(
+            "--held-out", metavar="FILE", help="Rows that the generator was not fitted to."
+        ),
+    ],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Columns to compare; default: all of them."),
+    ] = None,
+    level: Level = 0.99,
+    key: Annotated[int, typer.Option(help="Of the halves that train and judge critics.")] = 0,
+    gap: Gap = None,
+) -> int:
+    """Bracket how far the law of a generator is from data, from draws and held-out rows.
+
+    W2 is to the held-out rows themselves. Total variation, Jensen-Shannon and KL are to the law
+    behind them, and only from below: what a critic, trained on one half, still tells apart on the
+    other. That the rows were not seen by the generator is assumed.
+    """
+    delta = _delta(level, gap)
+    first, second = rows(file), rows(held_out)
+    x, y = _aligned(file, first, held_out, second, column)
+    for name, a in ((file, x), (held_out, y)):
+        if len(a) < LEAST:
+            raise ShellError(
+                f"`{name}` holds {len(a)} rows",
+                "Half of them train a critic and half judge it.",
+                f"at least {LEAST} rows, better hundreds",
+            )
+    from infsup.generative.files import certify_samples, equal_rows
+
+    same = equal_rows(x, y)
+    if same == len(x) and equal_rows(y, x) == len(y):
+        raise ShellError(
+            f"`{file}` and `{held_out}` hold the same rows, all {same} of them",
+            "Nothing is learned of a generator from its own draws.",
+            "draws of the generator, and rows that it has not seen",
+        )
+    found = certify_samples(
+        x,
+        y,
+        delta=delta,
+        key=key,
+        of=pathlib.Path(file).name,
+        rows=pathlib.Path(held_out).name,
+    )
+    from infsup.cli.documents import put
+
+    code = _show(file, found, gap, rows=len(x))
+    put("held out", f"{len(y):,} rows of {held_out}")
+    put("equal", f"{same:,} draws equal a held-out row in content")
+    return code
+
+
+def rows(file: str) -> tuple[np.ndarray, list[str]]:
+    """Rows [n, d] as float64, and the names of the columns ([] where there are none).
+
+    Raises:
+        ShellError: no such file, text, NaN, or an array that is no rows.
+    """
+    if file.endswith((".npy", ".npz")):
+        found = _arrays(file)
+        name = next((n for n in NAMES if n in found), next(iter(found), ""))
+        if name not in NAMES and len(found) != 1:
+            raise ShellError(
+                f"`{file}` has {len(found)} arrays",
+                f"They are {', '.join(list(found)[:12])}.",
+                "one of them, or one that is named x",
+            )
+        a = found[name]
+        if a.ndim < 2 or a.dtype.kind not in "fiub":
+            raise ShellError(
+                f"`{name or file}` is {a.dtype}{list(a.shape)}",
+                "One draw a row: an array [n, ...] of numbers.",
+                "np.save(file, x.reshape(n, -1))",
+            )
+        values, names = a.astype(np.float64).reshape(len(a), -1), []
+    else:
+        lines = _cells(file)
+        header = any(_number(c) is None for c in lines[0])
+        names = [c.strip() for c in lines[0]] if header else []
+        body = lines[1:] if header else lines
+        values = np.empty((len(body), len(lines[0])))
+        for number, row in enumerate(body):
+            if len(row) != len(lines[0]):
+                raise ShellError(
+                    f"`{file}`, row {number + 1}: {len(row)} cells, the first has {len(lines[0])}",
+                    code=UNREADABLE,
+                )
+            for j, cell in enumerate(row):
+                value = _number(cell)
+                if value is None:
+                    raise ShellError(
+                        f"`{file}`, row {number + 1}: {cell.strip()[:40]!r} is no number",
+                        remedy="--column for those that are" if header else "numbers only",
+                        code=UNREADABLE,
+                    )
+                values[number, j] = value
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, j = (int(v[0]) for v in np.nonzero(bad))
+        where = f"column {names[j]}" if names else f"column {j}"
+        raise ShellError(
+            f"`{file}`, row {row + 1}, {where}: {values[row, j]} is no finite number",
+            "A law with such draws has no distance to anything.",
+            "find out why; dropping the row changes the law",
+            UNREADABLE,
+        )
+    return values, names
+
+
+def _aligned(
+    file: str,
+    first: tuple[np.ndarray, list[str]],
+    other: str,
+    second: tuple[np.ndarray, list[str]],
+    columns: list[str] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same columns of both, by name where both have names."""
+    (x, a), (y, b) = first, second
+    if columns:
+        return _picked(file, x, a, columns), _picked(other, y, b, columns)
+    if x.shape[1] != y.shape[1]:
+        raise ShellError(
+            f"`{file}` has {x.shape[1]} columns, `{other}` has {y.shape[1]}",
+            "Both are draws of laws on the same space.",
+            f"--column {next((n for n in a if n in b), 'NAME')}",
+        )
+    if a and b and a != b:
+        missing = next((n for n in a if n not in b), None)
+        if missing is not None:
+            raise ShellError(
+                f"`{other}` has no column `{missing}`, `{file}` has",
+                f"It has {', '.join(b[:12])}.",
+                f"--column {next((n for n in a if n in b), b[0])}",
+            )
+        y = y[:, [b.index(n) for n in a]]
+    return x, y
+
+
+def _picked(file: str, x: np.ndarray, names: list[str], wanted: list[Any]) -> np.ndarray:
+    known = names or [str(i) for i in range(x.shape[1])]
+    for n in wanted:
+        if n not in known:
+            raise ShellError(
+                f"`{file}` has no column `{n}`", f"It has {', '.join(known[:12])}.", known[0]
+            )
+    return x[:, [known.index(n) for n in wanted]]
