@@ -82,12 +82,13 @@ class SharedCoordinate(DirectMethod):
             got = enclose(problem, network, roles)
             if best is None or got.upper < best[0]:
                 best = got.upper, network, roles
-            if got.upper <= eps:
+            rounding = float(got.executed.max())
+            if got.upper <= eps or rounding >= eps:
                 break
             if not math.isfinite(got.upper):
                 aim *= 0.25
             else:
-                aim *= max(0.05, min(0.98, 0.99 * eps / got.upper))
+                aim *= max(0.1, min(0.98, 0.99 * (eps - rounding) / (got.upper - rounding)))
         if best is None:
             raise UsageError(
                 f"`SharedCoordinate` finds no network for eps = {eps:g}",
@@ -309,7 +310,8 @@ def _gated(
             beside = at - 1 if side == 1 else at
             width = knots[beside + 1] - knots[beside]
             change = abs(u_values[beside + 1] - u_values[beside])
-            barrier = _up(steep * max(change, Fraction(2)) / width, 4)
+            # a quarter more than L3 needs: closed by a margin, a gate stays closed when rounded
+            barrier = _up(steep * max(change, Fraction(2)) * Fraction(5, 4) / width, 4)
             parts.append((-barrier, nodes[at]))
             if side == 1:
                 parts.append((barrier, INPUT))

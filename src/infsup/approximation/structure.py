@@ -39,7 +39,8 @@ class Structure:
         levels: iterations in each square.
         weights: [K][n].
         slack: what all gates together do outside their cells, or fail to do inside.
-        gates: how many.
+        barriers: of each gate its cell, its steepness to both sides, the Lipschitz constant in u of
+            what it lets through, its leak; upper bounds in float64.
     """
 
     knots: list[Fraction]
@@ -49,7 +50,12 @@ class Structure:
     levels: tuple[int, ...]
     weights: list[list[Fraction]]
     slack: Fraction
-    gates: int
+    barriers: list[tuple[int, tuple[float, float], float, float]]
+
+    @property
+    def gates(self) -> int:
+        """How many."""
+        return len(self.barriers)
 
     def polynomials(self) -> list[list[Fraction]]:
         """The exact polynomial of t in [-1, 1] on every cell, the errors of the squares left out."""
@@ -260,10 +266,11 @@ class _Reader:
         y = self.at_knots(result)
         lines = [(y[i], y[i + 1]) for i in range(count)]
         weights = [[result.get(("a", k), ZERO) for k in range(1, n + 1)] for _ in range(count)]
-        slack, taken = ZERO, set()
+        slack, taken, barriers = ZERO, set(), []
         for number, gate in enumerate(self.gates):
             factor = result.get(("g", number), ZERO)
-            cell, const, leak = self.gate(gate, knots, u, chains, levels)
+            cell, const, leak, steep, sides = self.gate(gate, knots, u, chains, levels)
+            barriers.append((cell, sides, float(steep) * (1 + 1e-15), float(leak) * (1 + 1e-15)))
             if cell in taken:
                 raise NoStructure(f"cell {cell} has two gates")
             taken.add(cell)
@@ -272,7 +279,7 @@ class _Reader:
             lines[cell] = left + factor * const, right + factor * const
             for k in range(n):
                 weights[cell][k] += factor * gate.get(("a", k + 1), ZERO)
-        return Structure(knots, lines, u, chains, levels, weights, slack, len(self.gates))
+        return Structure(knots, lines, u, chains, levels, weights, slack, barriers)
 
     def coordinate(self) -> tuple[tuple[Chain, ...], list[Fraction]]:
         """The chains in the coordinate u, which is the argument of the first one."""
@@ -302,8 +309,8 @@ class _Reader:
         u: list[Fraction],
         chains: tuple[Chain, ...],
         levels: tuple[int, ...],
-    ) -> tuple[int, Fraction, Fraction]:
-        """Its cell, its constant there, and what it may do outside or fail to do inside."""
+    ) -> tuple[int, Fraction, Fraction, Fraction, tuple[float, float]]:
+        """Its cell, its constant there, its leak, its steepness in u, and both barriers."""
         marks = sorted(s[1] for s in given if s[0] == "k")
         left = given.get(X, ZERO)
         if not chains or not marks or len(marks) > 2:
@@ -346,7 +353,7 @@ class _Reader:
             at_one = squares_at(chains, levels, 1 if end > 0 else -1)
             z = const + sum((w * v for w, v in zip(c, at_one, strict=True)), ZERO)
             leak = max(leak, abs(z) + steep * (1 - abs(end)))
-        return cell, const, leak
+        return cell, const, leak, steep, (float(left), float(right))
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,11 +1,11 @@
 """How far a network of our constructions is from its function, proved from its structure."""
 
 import math
-from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from infsup.approximation import running_error
 from infsup.approximation.cell_error import Piece, sup_error
 from infsup.approximation.problem import Approximate
 from infsup.approximation.structure import NoStructure, Structure, read
@@ -33,6 +33,7 @@ class Enclosed(NamedTuple):
         structure: of the network.
         cells: upper bounds of interpolation, per cell.
         emulation: likewise of the errors of the squares.
+        executed: likewise of what the dtype's rounding adds; 0 in real arithmetic.
         points: where |f - N| was evaluated for the lower end.
     """
 
@@ -41,39 +42,42 @@ class Enclosed(NamedTuple):
     structure: Structure
     cells: np.ndarray
     emulation: np.ndarray
+    executed: np.ndarray
     points: np.ndarray
 
 
 def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
-    """Both ends of sup |f - N| in real arithmetic.
+    """Both ends of sup |f - N|, of N in real arithmetic or as the problem's dtype executes it.
 
     Raises:
         NoStructure: the weights do not show one of our constructions.
     """
     a, b = problem.domain
     s = read(network.levels, network.out, roles, a, b)
-    emulation = np.array(s.emulation())
+    # a second reader, with other boxes, must come to the same bound
+    emulation = np.array(s.emulation()) * (1 + 2.0**-9)
+    executed = np.zeros(len(emulation))
+    if problem.dtype != "real":
+        executed = running_error.executed(network, roles, s, problem.dtype)
     pieces = [
         Piece(low, high, poly, float(extra))
         for low, high, poly, extra in zip(
-            s.knots, s.knots[1:], s.polynomials(), emulation, strict=False
+            s.knots, s.knots[1:], s.polynomials(), emulation + executed, strict=False
         )
     ]
     enclosure = Enclosure(problem.f)
     found = sup_error(enclosure, pieces, floor=1e-3 * (problem.eps or 0.0))
-    # a second reader needs the same bound from other boxes
     cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-10), np.inf)
     slack = float(s.slack)
-    upper = upper_end(cells, emulation, slack)
+    upper = upper_end(cells, emulation + executed, slack)
     points, low = lower_end(enclosure, problem, network, float(found.point))
-    return Enclosed(low, upper, s, cells, emulation, points)
+    low = max(low - float(executed.max()) * (1 + 2.0**-40), 0.0)
+    return Enclosed(low, upper, s, cells, emulation, executed, points)
 
 
 def upper_end(cells: np.ndarray, emulation: np.ndarray, slack: float) -> float:
     """Their largest sum, rounded up."""
-    return float(np.nextafter(np.max(cells + emulation) * (1 + 2.0**-50), np.inf)) + slack * (
-        1 + 2.0**-40
-    )
+    return float(np.max(cells + emulation) * (1 + 2.0**-40)) + slack * (1 + 2.0**-40)
 
 
 def lower_end(
@@ -86,7 +90,9 @@ def lower_end(
         gap = np.abs(problem.values(x) - network.values(x))
     gap = np.where(np.isfinite(gap), gap, 0.0)
     tops = [first, *(float(v) for v in x[np.argsort(gap)[-6:]])]
-    points, best = np.array(sorted({min(max(p, a), b) for p in tops})), 0.0
+    if problem.dtype == "float32":  # an executed network has such arguments only
+        tops = [float(np.float32(p)) for p in tops]
+    points, best = np.array(sorted({p for p in tops if a <= p <= b})), 0.0
     for p in points:
         try:
             with precision(160):
@@ -118,7 +124,8 @@ class StructuralEnclosure(Bound):
     piecewise polynomial up to a known error, and its distance from f is bounded cell by cell with
     Taylor balls. Where the evidence names no roles, networks of one hidden layer are recognised.
 
-    With `dtype="real"` it speaks of the network in real arithmetic.
+    With `dtype="real"` it speaks of the network in real arithmetic, else of the network as executed
+    in that dtype: sums in any order, fused or not, subnormals flushed or not (`running_error`).
     """
 
     problems: ClassVar = (Approximate,)
@@ -161,6 +168,8 @@ class StructuralEnclosure(Bound):
         roles = outcome.evidence.get("roles")
         if roles is not None and len(roles) != sum(answer.widths):
             roles = None  # another network's
+        single = problem.dtype == "float32" and answer.out[0].dtype != np.float32
+        answer = answer.astype(np.float32) if single else answer
         try:
             got = enclose(problem, answer, roles)
         except NoStructure as e:
@@ -168,6 +177,11 @@ class StructuralEnclosure(Bound):
             return nothing("inapplicable", reason)
         if not math.isfinite(got.upper):
             return nothing("refused", "f could not be enclosed near a singularity")
+        floor = float(got.executed.max())
+        if problem.eps is not None and floor >= problem.eps:
+            better = 'dtype="float64"' if problem.dtype == "float32" else 'dtype="real"'
+            reason = f"rounding in {problem.dtype} may add {floor:.2g}; eps is {problem.eps:g}"
+            return nothing("refused", f"{reason}. Try {better}, or eps above {2 * floor:.1g}")
         s = got.structure
         c = answer.counts
         hypotheses = (
@@ -180,7 +194,7 @@ class StructuralEnclosure(Bound):
         )
         return Certificate(
             WORDS,
-            f"{of}, in real arithmetic",
+            f"{of}, {_executor(problem.dtype, single)}",
             got.lower,
             got.upper,
             "proved",
@@ -190,6 +204,7 @@ class StructuralEnclosure(Bound):
                 "interpolation": float(got.cells.max()),
                 "squares": float(got.emulation.max()),
                 "gates": float(s.slack),
+                **({"rounding": floor} if floor else {}),
             },
             proof={
                 "lemmas": ("L1 square", "L3 gate", "Taylor"),
@@ -203,3 +218,9 @@ class StructuralEnclosure(Bound):
             },
             **fields,
         )
+
+
+def _executor(dtype: str, rounded: bool) -> str:
+    if dtype == "real":
+        return "in real arithmetic"
+    return f"{'its weights rounded to' if rounded else 'executed in'} {dtype}"

@@ -1,0 +1,504 @@
+"""Derives the pillar's claims again: fractions, python-flint, NumPy; no JAX, none of its code.
+
+    python -m infsup.approximation.check FOLDER    re-checks a saved solution
+
+A network is read off its stored weights: every unit must be what the lemma of its role says, in
+exact arithmetic. The proof's roles say where to look, its numbers what to show.
+"""
+
+import math
+import sys
+from fractions import Fraction
+from typing import Any
+
+import flint
+import numpy as np
+from flint import arb, arb_series
+
+from infsup.core.errors import FileRejected
+
+KNOT, COORDINATE, FOLD, TOOTH, CARRY, SQUARE, GATE = range(7)
+ONE, X, ZERO, HALF = ("1", 0), ("x", 0), Fraction(0), Fraction(1, 2)
+PARTS = 1024
+ROUNDOFF = {"real": (0.0, 0.0), "float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126)}
+
+
+def PiecewiseEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """See `check_pieces`."""
+    from infsup.approximation import check_pieces
+
+    return check_pieces.PiecewiseEnclosure(problem, answer, proof)
+
+
+def SmoothEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """See `check_smooth`."""
+    from infsup.approximation import check_smooth
+
+    return check_smooth.SmoothEnclosure(problem, answer, proof)
+
+
+def Enclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """By the bound that applied."""
+    by = {f.__name__: f for f in (PiecewiseEnclosure, SmoothEnclosure, StructuralEnclosure)}
+    return by[str(proof["by"]).removeprefix("approximation.")](problem, answer, proof)
+
+
+def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """Both ends of sup |f - N| for a network made of knots, squares (L1) and gates (L3)."""
+    f, (a, b), (u, tiny) = problem["f"], problem["domain"], ROUNDOFF[problem["dtype"]]
+    if not hasattr(f, "steps"):
+        raise FileRejected("f was not stored as a program")
+    layers = _layers(answer, problem["dtype"])
+    before = flint.ctx.prec, flint.ctx.cap
+    flint.ctx.prec = 160
+    try:
+        cells, slack, tree = _read(layers, np.asarray(proof["roles"]), Fraction(a), Fraction(b))
+        claims = np.asarray(proof["interpolation"], np.float64)
+        _need(claims.shape == (len(cells),) and np.isfinite(claims).all(), "one bound a cell")
+        run = _executed(layers, tree, u, tiny) if u else np.zeros(len(cells))
+        upper = float(slack) * (1 + 2.0**-50)
+        for (low, high, poly), claim in zip(cells, claims.tolist(), strict=True):
+            _within(f, low, high, poly, claim)
+        squares = _emulated(tree)
+        upper = math.nextafter((claims + squares + run).max() * (1 + 2.0**-50), math.inf) + upper
+        lower = 0.0
+        for x in np.asarray(proof["points"], np.float64).tolist():
+            _need(a <= x <= b and (tiny < 1e-40 or float(np.float32(x)) == x), "a point")
+            gap = abs(_jet(f, [arb(x)], 1)[0] - _exact(_value(layers, Fraction(x)))).lower()
+            lower = max(lower, float(gap) * (1 - 2.0**-50) - run.max())
+        return lower, math.nextafter(upper, math.inf)
+    finally:
+        flint.ctx.prec, flint.ctx.cap = before
+
+
+def _need(condition: Any, what: str) -> None:
+    if not condition:
+        raise ValueError(f"not as the lemma needs it: {what}")
+
+
+def _exact(x: Any) -> arb:
+    return arb(flint.fmpq(x.numerator, x.denominator))
+
+
+# -- the network ----------------------------------------------------------------------------------
+
+
+def _layers(answer: Any, dtype: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    if getattr(answer, "name", "") != "networks.ReLUNetwork":
+        raise FileRejected("the answer is no stored ReLUNetwork")
+    layers, count = [], 1
+    for w, c in (*answer["levels"], answer["out"]):
+        kind = np.float32 if dtype == "float32" else np.float64
+        w, c = (np.asarray(np.asarray(v).astype(kind), np.float64) for v in (w, c))
+        _need(w.shape == (len(c), count) and np.isfinite([w.sum(), c.sum()]).all(), "weights")
+        layers.append((w, c))
+        count += len(c)
+    _need(len(layers[-1][1]) == 1, "one output")
+    return layers
+
+
+def _value(layers: list, x: Fraction) -> Fraction:
+    h, new = [x], []
+    for w, c in layers:
+        h += [max(v, ZERO) for v in new]
+        new = [
+            sum((Fraction(row[j]) * h[j] for j in np.flatnonzero(row)), Fraction(s))
+            for row, s in zip(w, c, strict=True)
+        ]
+    return new[0]
+
+
+def _sum(*terms: tuple[Any, dict]) -> dict:
+    total: dict = {}
+    for c, z in terms:
+        for s, w in z.items():
+            total[s] = total.get(s, ZERO) + c * w
+    return {s: w for s, w in total.items() if w}
+
+
+def _only(z: dict, kinds: str) -> bool:
+    return all(s[0] in kinds for s in z)
+
+
+def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
+    """Cells (low, high, polynomial of t in [-1, 1]), what gates leak, and the parts."""
+    units = sum(len(c) for _, c in layers[:-1])
+    if not len(roles) and len(layers) <= 2:
+        roles = np.tile([[KNOT, 0, 0]], (units, 1))
+    _need(roles.shape == (units, 3), "one role a unit")
+    nodes, gates, number = [{X: Fraction(1)}], [], iter(roles.tolist())
+    knots, folds, tents, depth = [a], {}, {}, {}
+    for w, c in layers[:-1]:
+        fresh = []
+        for row, shift in zip(w, c, strict=True):
+            parts = ((Fraction(row[j]), nodes[j]) for j in np.flatnonzero(row))
+            z = _sum((Fraction(shift), {ONE: 1}), *parts)
+            role, k, _ = next(number)
+            if role == KNOT:
+                here = -z.get(ONE, ZERO)
+                _need(z.get(X) == 1 and _only(z, "x1") and knots[-1] < here < b, "a knot")
+                knots.append(here)
+                z = {("k", len(knots) - 1): Fraction(1)}
+            elif role == COORDINATE:
+                _need(_only(z, "x1k") and min(_broken(z, [*knots, b])) >= 0, "a coordinate")
+            elif role == FOLD:
+                _need(_only(z, "x1ka") and k not in tents and k not in folds, "a fold")
+                folds[k] = z
+                z = _sum((HALF, {("v", k): Fraction(1)}), (HALF, z))
+            elif role == TOOTH:
+                g = _sum((1, z), (HALF, {ONE: Fraction(1)}))
+                first = {("v", k): Fraction(1)} if k in folds else g
+                _need(g == tents.setdefault(k, [first])[-1] and k not in depth, "a tooth")
+                z = {("t", k, len(tents[k])): Fraction(1)}
+                tents[k].append(_sum((2, g), (-4, z)))
+            elif role == CARRY:
+                _need(k in tents and z == tents[k][-1], "a carried iterate")
+            elif role == SQUARE:
+                _need(k in tents and k not in depth, "a square without teeth")
+                rest = [(-Fraction(1, 4**s), g) for s, g in enumerate(tents[k]) if s]
+                _need(z == _sum((1, tents[k][0]), *rest), "a square")
+                depth[k] = len(rest)
+                z = {("a", k): Fraction(1)}
+            else:
+                _need(role == GATE and _only(z, "x1ka"), "a gate")
+                gates.append(z)
+                z = {("g", len(gates) - 1): Fraction(1)}
+            fresh.append(z)
+        nodes += fresh
+    (row,), (shift,) = layers[-1]
+    parts = ((Fraction(row[j]), nodes[j]) for j in np.flatnonzero(row))
+    y = _sum((Fraction(shift), {ONE: 1}), *parts)
+    knots.append(b)
+    _need(_only(y, "x1kag") and sorted(depth) == list(range(1, len(tents) + 1)), "the output")
+    squares = _squares({k: folds.get(k, tents[k][0]) for k in depth}, folds, depth, knots)
+    ends, count, slack = _broken(y, knots), len(knots) - 1, ZERO
+    lines = [[ends[i], ends[i + 1]] for i in range(count)]
+    weights = [[y.get(("a", k), ZERO) for k in sorted(depth)] for _ in range(count)]
+    mine, barriers = [-1] * count, []
+    for g, z in enumerate(gates):
+        i, const, leak, barrier = _gate(z, knots, squares)
+        barriers.append(barrier)
+        _need(mine[i] < 0, "one gate a cell")
+        c, mine[i] = y.get(("g", g), ZERO), g
+        lines[i] = [v + c * const for v in lines[i]]
+        weights[i] = [v + c * z.get(("a", k + 1), ZERO) for k, v in enumerate(weights[i])]
+        slack += abs(c) * leak
+    cells = []
+    for i, (left, right) in enumerate(lines):
+        poly = [(left + right) / 2, (right - left) / 2]
+        if any(weights[i]):
+            u, v = squares["u"][i : i + 2]
+            q = _plus(*([w * c for c in p] for w, p in zip(weights[i], squares["p"], strict=True)))
+            poly = _plus(poly, _moved(q, (u + v) / 2, (v - u) / 2))
+        cells.append((knots[i], knots[i + 1], poly))
+    return (
+        cells,
+        slack,
+        {
+            **{"w": weights, "barriers": barriers, "knots": knots, "roles": roles},
+            **squares,
+        },
+    )
+
+
+def _broken(z: dict, knots: list[Fraction]) -> list[Fraction]:
+    """Values at the knots of the part that is piecewise linear in x."""
+    slope = z.get(X, ZERO)
+    found = [z.get(ONE, ZERO) + slope * knots[0]]
+    for i in range(1, len(knots)):
+        found.append(found[-1] + slope * (knots[i] - knots[i - 1]))
+        slope += z.get(("k", i), ZERO)
+    return found
+
+
+def _squares(args: dict, folds: dict, depth: dict, knots: list[Fraction]) -> dict[str, Any]:
+    """The squares as functions of u, the argument of the first; their ranges are checked."""
+    s: dict[str, Any] = {k: [] for k in ("l", "p", "into", "steep", "ends")}
+    s["u"], s["e"] = [], [4.0 ** -(depth[k] + 1) for k in sorted(depth)]
+    if not depth:
+        return s
+    u = s["u"] = _broken(args[1], knots)
+    _need(1 in folds and _only(args[1], "x1k") and args[1].get(X), "the coordinate")
+    _need(all(abs(v) <= 1 for v in u), "the coordinate stays in [-1, 1]")
+    for k in sorted(depth):
+        slope = args[k].get(X, ZERO) / args[1][X]
+        rest = _sum((1, args[k]), (-slope, args[1]))
+        _need(_only(rest, "1a") and all(t == ONE or t[1] < k for t in rest), "an argument")
+        const, into = rest.pop(ONE, ZERO), [(c, t[1] - 1) for t, c in rest.items()]
+        s["l"].append(_plus([const, slope], *([c * v for v in s["p"][j]] for c, j in into)))
+        s["p"].append(_times(s["l"][-1], s["l"][-1]))
+        s["into"].append(into)
+        inner = sum((abs(c) * s["steep"][j] for c, j in into), ZERO)
+        s["steep"].append(2 * (abs(slope) + inner))
+        at = [
+            slope * (2 * side - 1) + const + sum((c * s["ends"][j][side] for c, j in into), ZERO)
+            for side in (0, 1)
+        ]
+        low = const - abs(slope) + sum((min(c, ZERO) for c, _ in into), ZERO)
+        high = const + abs(slope) + sum((max(c, ZERO) for c, _ in into), ZERO)
+        if abs(slope) >= inner:  # monotone in u, the squares' own errors included
+            low, high = min(at), max(at)
+        least = -1 if k in folds else 0
+        s.setdefault("open", []).append(not (low >= least and high <= 1))
+        _need(not s["open"][-1] or k in folds, "an argument that is not negative")
+        s["ends"].append([_square(abs(v), depth[k]) for v in at])
+    return s
+
+
+def _square(v: Fraction, m: int) -> Fraction:
+    g, total = v, v
+    for s in range(1, m + 1):
+        g = min(2 * g, 2 - 2 * g)
+        total -= g / 4**s
+    return total
+
+
+def _gate(z: dict, knots: list[Fraction], s: dict) -> tuple:
+    """Lemma L3 for one gate: its cell, its constant there, what it leaks, and its barriers."""
+    left, marks = z.get(X, ZERO), sorted(t[1] for t in z if t[0] == "k")
+    _need(marks and s["u"], "a gate has a cell")
+    i = marks[0] if left else 0
+    right = -z.get(("k", i + 1), ZERO)
+    _need(marks == [j for j, c in ((i, left), (i + 1, right)) if c], "a gate's barriers")
+    _need(left >= 0 and right >= 0 and (not left or z[("k", i)] == -left), "a gate's barriers")
+    _need((left or i == 0) and (right or i == len(knots) - 2), "a gate closes on both sides")
+    c, u = [z.get(("a", k + 1), ZERO) for k in range(len(s["p"]))], s["u"]
+    steep = sum((abs(w) * v for w, v in zip(c, s["steep"], strict=True)), ZERO)
+    for barrier, j in ((left, i - 1), (right, i + 1)):
+        if barrier:
+            rise = max(abs(u[j + 1] - u[j]), Fraction(2))
+            _need(barrier * (knots[j + 1] - knots[j]) >= steep * rise, "a gate is steep")
+    _need(u[i] * u[i + 1] < 0, "the coordinate crosses the cell")
+    inner = min(abs(u[i]), abs(u[i + 1]))
+    _need(-c[0] * inner >= steep - abs(c[0]) * s["steep"][0], "a gate is lifted")
+    const, leak = _broken(z, knots)[i], ZERO
+    for end in (u[i], u[i + 1]):
+        value = const + sum((w * v[end > 0] for w, v in zip(c, s["ends"], strict=True)), ZERO)
+        leak = max(leak, abs(value) + steep * (1 - abs(end)))
+    steep, leak = (float(v) * (1 + 2.0**-50) for v in (steep, leak))
+    return i, const, Fraction(leak), (i, (float(left), float(right)), steep, leak)
+
+
+def _emulated(s: dict) -> np.ndarray:
+    """What the errors of the squares, each of one sign, add on each cell; ranges are finished.
+
+    A_k = (l_k + D_k)^2 + r_k with 0 <= r_k <= e_k: to first order sum_j T_kj r_j, the rest is Q_k.
+    """
+    n, w = len(s["p"]), np.array([[float(c) for c in row] for row in s["w"]])
+    if not n:
+        return np.zeros(len(w))
+    mid, rad, late = np.zeros((n, n, PARTS)), np.zeros((n, n, PARTS)), np.zeros(n)
+    for part in range(PARTS):
+        box = arb(flint.fmpq(2 * part + 1 - PARTS, PARTS), flint.fmpq(1, PARTS))
+        T, Q, E = [], [], []
+        for k in range(n):
+            l = _moved([_exact(c) for c in s["l"][k]], box.mid(), box.rad())
+            l = arb(l[0].mid(), sum((abs(c) for c in l[1:]), l[0].rad()).upper())
+            into = [sum((_exact(c) * T[j][i] for c, j in s["into"][k]), arb(0)) for i in range(n)]
+            second = sum((_exact(c) * Q[j] for c, j in s["into"][k]), arb(0))
+            D = sum((_exact(c) * E[j] for c, j in s["into"][k]), arb(0))
+            _need(not s["open"][k] or abs(l + D) <= 1, "an argument stays in [-1, 1]")
+            T.append([2 * l * t + (i == k) for i, t in enumerate(into)])
+            Q.append(2 * l * second + D * D)
+            E.append(sum((t * arb(e / 2, e / 2) for t, e in zip(T[k], s["e"], strict=True)), Q[k]))
+            for j, t in enumerate(T[k]):
+                mid[k, j, part], rad[k, j, part] = float(t.mid()), float(t.rad().upper())
+            late[k] = max(late[k], float(abs(Q[k]).upper()))
+    reach = np.einsum("ik,kjs->ijs", abs(w), rad + 1e-13 * (abs(mid) + rad))
+    mid = np.einsum("ik,kjs->ijs", w, mid)
+    sides = [np.einsum("j,ijs->is", s["e"], np.maximum(m + reach, 0)).max(1) for m in (mid, -mid)]
+    return (np.maximum(*sides) + abs(w) @ late) * (1 + 1e-12)
+
+
+def _plus(*polys: Any) -> list:
+    out = [ZERO] * max(map(len, polys))
+    for q in polys:
+        for i, c in enumerate(q):
+            out[i] += c
+    return out
+
+
+def _times(p: list, q: list) -> list:
+    out = [ZERO] * (len(p) + len(q) - 1)
+    for i, c in enumerate(p):
+        for j, d in enumerate(q):
+            out[i + j] += c * d
+    return out
+
+
+def _moved(p: list, centre: Any, scale: Any) -> list:
+    """Coefficients of p(centre + scale t)."""
+    c = list(p)
+    for i in range(len(c) - 1):
+        for k in range(len(c) - 2, i - 1, -1):
+            c[k] = c[k] + centre * c[k + 1]
+    return [v * scale**k if k else v for k, v in enumerate(c)]
+
+
+# -- the function ---------------------------------------------------------------------------------
+
+
+class _Open(ArithmeticError):
+    """A kink, a pole, or what is not known, inside a box."""
+
+
+def _within(f: Any, low: Fraction, high: Fraction, poly: list, claim: float) -> None:
+    """Shows |f - p| <= claim on a cell, by bisection."""
+    todo, count, balls = [(low, high)], 0, [_exact(c) for c in poly]
+    centre, half = (low + high) / 2, (high - low) / 2
+    while todo:
+        x, y = todo.pop()
+        middle, radius = (x + y) / 2, (y - x) / 2
+        count += 1
+        _need(count < 20_000 and radius * 2**140 > half, f"|f - p| <= {claim} at {float(x)}")
+        p = _moved(balls, _exact((middle - centre) / half), _exact(radius / half))
+        box = _exact(x).union(_exact(y))
+        if not (_smooth(f, box, middle, radius, p, claim) or _flat(f, box, p, claim)):
+            todo += [(x, middle), (middle, y)]
+
+
+def _smooth(f: Any, box: arb, middle: Fraction, radius: Fraction, p: list, claim: float) -> bool:
+    n, r = len(p) + 2, _exact(radius)
+    try:
+        d, rest = _jet(f, [_exact(middle), arb(1)], n), _jet(f, [box, arb(1)], n + 1)[n]
+    except _Open:
+        return False
+    d = [c * r**k if k else c for k, c in enumerate(d)]
+    d = [c - p[k] if k < len(p) else c for k, c in enumerate(d)]
+    tail = sum((abs(c) for c in d[3:]), abs(rest) * r**n)
+    top = abs(d[0] + d[2]) + abs(d[1])  # a quadratic is largest at an end or at its vertex
+    if not 2 * abs(d[2]) <= abs(d[1]):
+        vertex = abs(d[0] - d[1] * d[1] / (4 * d[2])) if abs(d[2]) > 0 else abs(d[0]) + abs(d[2])
+        top = top.max(vertex + (0 if abs(d[2]) > 0 else abs(d[1])))
+    return bool(top + tail <= claim)
+
+
+def _flat(f: Any, box: arb, p: list, claim: float) -> bool:
+    try:
+        gap = abs(_jet(f, [box], 1)[0] - p[0])
+    except _Open:
+        return False
+    return bool(gap + sum((abs(c) for c in p[1:]), arb(0)) <= claim)
+
+
+def _jet(f: Any, x: list[arb], n: int) -> list[arb]:
+    """The first n Taylor coefficients of a program at a ball; n = 1 may cross kinks."""
+    flint.ctx.cap = n
+    slots: list[Any] = [arb_series(x, prec=n)]
+    for s in f.steps:
+        try:
+            value = _apply(s.op, [slots[i] for i in s.args], s.params, n)
+        except (ValueError, ZeroDivisionError) as e:
+            raise _Open(s.op) from e
+        if isinstance(value, arb_series) and not all(c.is_finite() for c in value.coeffs()):
+            raise _Open(s.op)
+        slots.append(value)
+    found = slots[f.out].coeffs()
+    return [*found, *[arb(0)] * (n - len(found))][:n]
+
+
+def _apply(op: str, v: list, params: Any, n: int) -> Any:
+    def plain(c: Any) -> arb_series:
+        return arb_series([c], prec=n)
+
+    def head(z: Any) -> arb:
+        return z.coeffs()[0] if len(z.coeffs()) else arb(0)
+
+    def power(z: Any, r: Fraction) -> arb_series:
+        if r.denominator == 1 and r >= 0:
+            out = plain(1)
+            for _ in range(int(r)):
+                out = out * z
+            return out
+        if r.denominator == 1:
+            return plain(1) / power(z, -r)
+        if n == 1 and r > 0 and not head(z) > 0:  # a root at 0
+            top = head(z).upper()
+            return plain(arb(0) if not top > 0 else arb(0).union((top.log() * _exact(r)).exp()))
+        return (z.log() * _exact(r)).exp()
+
+    def sided(sign: Any, up: Any, down: Any, join: Any) -> Any:
+        """`up` where the sign is known to be +, `down` where -, both joined in a plain box."""
+        if sign >= 0 or sign <= 0:
+            return up if sign >= 0 else down
+        if n > 1:
+            raise _Open(op)
+        return join if isinstance(join, arb_series) else plain(join)
+
+    if op in ("number", "pi", "e"):
+        return plain({"pi": arb.pi, "e": arb(1).exp}.get(op, lambda: _exact(params["value"]))())
+    z = v[0]
+    if op in ("lt", "le", "gt", "ge"):
+        d = head(v[1]) - head(z) if op[0] == "l" else head(z) - head(v[1])
+        return True if d > 0 or (op[1] == "e" and d >= 0) else False if d < 0 else None
+    if op == "select":
+        both = None if z is not None else (lambda a, b: plain(head(a).union(head(b))))(*v[1:])
+        if z is None and n > 1:
+            raise _Open(op)
+        return both if z is None else v[2] if z else v[1]
+    if op in ("add", "sub", "mul", "div"):
+        y = v[1]
+        return z + y if op == "add" else z - y if op == "sub" else z * y if op == "mul" else z / y
+    if op in ("maximum", "minimum"):
+        a, b = (z, v[1]) if op == "maximum" else (v[1], z)
+        edge = head(z).max(head(v[1])) if op == "maximum" else head(z).min(head(v[1]))
+        return sided(head(z) - head(v[1]), a, b, edge)
+    if op == "abs":
+        return sided(head(z), z, -z, arb(0).union(abs(head(z)).upper()))
+    powers = {"square": 2, "sqrt": HALF, "rsqrt": -HALF, "power_of": params.get("exponent", 1)}
+    if op in powers:
+        return power(z, Fraction(powers[op]))
+    if op in ("tanh", "logistic"):
+        e = (-2 * z).exp() if op == "tanh" else (-z).exp()
+        return (1 - e) / (1 + e) if op == "tanh" else 1 / (1 + e)
+    named = {
+        "neg": lambda: -z,
+        "power": lambda: (v[1] * z.log()).exp(),
+        "cbrt": lambda: sided(head(z), power(z, Fraction(1, 3)), z, head(z)),
+        "expm1": lambda: z.exp() - 1,
+        "log1p": lambda: (1 + z).log(),
+        "sinh": lambda: (z.exp() - (-z).exp()) / 2,
+        "cosh": lambda: (z.exp() + (-z).exp()) / 2,
+        "acos": lambda: plain(arb.pi() / 2) - z.asin(),
+        "erfc": lambda: 1 - z.erf(),
+    }
+    if op in named:
+        return named[op]()
+    if op in ("exp", "log", "sin", "cos", "tan", "atan", "asin", "erf"):
+        return getattr(z, op)()
+    raise FileRejected(f"f uses `{op}`, which this checker does not read")
+
+
+# -- rounding -------------------------------------------------------------------------------------
+
+
+def _executed(layers: list, s: dict, u: float, tiny: float) -> np.ndarray:
+    """What rounding adds on each cell, sums in any order, fused or not, subnormals flushed or not."""
+    knots = np.array([float(k) for k in s["knots"]])
+    found = []
+    for i in range(len(knots) - 1):
+        low, high = knots[i], knots[i + 1]
+        size, error = [max(abs(low), abs(high))], [0.0]
+        kinds, knot, gate = iter(s["roles"][:, 0].tolist()), 0, -1
+        for w, b in layers:
+            V, E = np.array(size), np.array(error)
+            n = np.count_nonzero(w, axis=1) + 1
+            e = abs(w) @ E + n * u / (1 - n * u) * (abs(w) @ (V + E) + abs(b))
+            e = (e + 2 * n * tiny * (1 + abs(w).max(1, initial=0.0))) * (1 + 1e-7)
+            for z in e:
+                kind = next(kinds, -1)
+                v = 2.0 if kind == COORDINATE else 1.0
+                if kind == KNOT:  # x - k is rounded once
+                    knot += 1
+                    v = max(high - knots[knot], 0.0)
+                    z = (u * v + tiny) * (1 + 1e-7)
+                elif kind == GATE:
+                    gate += 1
+                    own, (left, right), steep, leak = s["barriers"][gate]
+                    far = max(left * (knots[own] - high), right * (low - knots[own + 1]), 0.0)
+                    v = steep + leak if own == i else leak
+                    z = leak if (far - 2 * steep - leak) * (1 - 1e-11) > z else z
+                size.append(v)
+                error.append(z)
+        found.append(error[-1])
+    return np.array(found)
