@@ -389,7 +389,7 @@ class _Search:
         up = float(c["up"][worst])
         low, at = self.witness(c)
         # a little room: another evaluation of the same bound need not end in the same digit
-        up = (up + 0.01 * float(c["r"][worst])) * (1 + 0.01 * self.rtol) + 4 * self.floor * UNIT
+        up = (up + 0.01 * float(c["r"][worst])) * (1 + 0.002 * self.rtol) + 4 * self.floor * UNIT
         grid = np.unique(np.concatenate([c["xl"], c["xr"], [self.a, self.b]]))
         enclosed = float(c["e"][worst] + c["rest"][worst])
         rounding = float(c["r"][worst]) if rounding else 0.0
