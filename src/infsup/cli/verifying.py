@@ -305,7 +305,7 @@ def _summary(
     else:
         counts: dict[str, int] = {}
         for f in found.values():
-            word = "crashed" if f["error"] else WORDS.get(f["verdict"], f["verdict"])
+            word = "crashed" if f["error"] else WORDS.get(f["verdict"], str(f["verdict"]))
             counts[word] = counts.get(word, 0) + 1
         counts = {"held": counts.pop("held", 0), **counts}
         counts.setdefault("refuted", 0)

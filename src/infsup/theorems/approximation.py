@@ -48,8 +48,8 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
         return float(np.abs(features @ c - np.abs(x)).max())
 
     repeats = pick(size, 5, 50, 500)
-    cubic = np.array([min(fitted(w, True) for _ in range(repeats)) for w in widths])
-    relus = np.array([min(fitted(w, False) for _ in range(repeats)) for w in widths])
+    cubic = np.array([min(fitted(w, True) for _ in range(repeats)) for w in widths.tolist()])
+    relus = np.array([min(fitted(w, False) for _ in range(repeats)) for w in widths.tolist()])
     two = ReLUNetwork(
         1, [(np.array([[1.0], [-1.0]]), np.zeros(2))], (np.array([[0.0, 1.0, 1.0]]), np.zeros(1))
     )

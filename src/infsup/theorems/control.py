@@ -92,7 +92,7 @@ def verification_identity(size, key, broken=False):
 
 @theorem(
     "D05",
-    "A subsolution of the Hamilton-Jacobi-Bellman equation bounds every control from below",
+    "A subsolution bounds the cost of every control from below",
     statement=r"v_t+\min_u H(x,u,\nabla v)\ge0,\quad v(T,\cdot)\le g"
     r"\;\Longrightarrow\; v(0,x_0)\le V(x_0)\le J(u)\ \text{ for all } u",
     hypotheses=("v is C¹", "the inequality holds on the whole domain, for all t"),

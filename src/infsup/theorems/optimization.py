@@ -15,7 +15,7 @@ from infsup.theorems.registry import Compared, Finding, generator, pick, theorem
     statement=r"\min_{0\le k<K}\|\nabla f(w_k)\|^2 \;\le\; \frac{2L\,(f(w_0)-f^*)}{K},"
     r"\qquad w_{k+1}=w_k-\tfrac1L\nabla f(w_k)",
     hypotheses=("∇f is L-Lipschitz", "f ≥ f* > −∞", "step 1/L"),
-    source="Descent lemma [nesterov2018lectures, (1.2.13)]",
+    source="[nesterov2018lectures], (1.2.13), the descent lemma",
     kind="proved_real",
 )
 def gradient_descent_stationarity(size, key, broken=False):

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Compared:
     @property
     def holds(self) -> bool:
         """Whether the relation holds up to the tolerance; compared as rationals. NaN never does."""
-        if any(math.isnan(x) for x in (self.measured, self.bound, self.tolerance)):
+        if any(x != x for x in (self.measured, self.bound, self.tolerance)):
             return False
         m, b, t = (_rational(x) for x in (self.measured, self.bound, self.tolerance))
         if math.inf in (abs(m), abs(b)):
@@ -89,6 +89,7 @@ class Finding:
     refused: str = ""
 
 
+@runtime_checkable
 class Check(Protocol):
     """A function that compares a theorem with what the library computes.
 
@@ -287,4 +288,4 @@ def _rational(x: Number) -> Number:
 
 
 def _text(x: Number) -> str:
-    return "nan" if math.isnan(x) else number_to_text(x)
+    return "nan" if x != x else number_to_text(x)
