@@ -18,6 +18,7 @@ PY ?= $(shell $(BIN)/python -c 'import sys; print(sys._base_executable)' 2>/dev/
 CORE := $(VENV)/.ready-core $(EXTRA:%=$(VENV)/.ready-%)
 TEST := $(CORE) $(VENV)/.ready-test
 LINT := $(CORE) $(VENV)/.ready-lint
+DOCS := $(CORE) $(VENV)/.ready-docs
 
 # Compiled programs are kept from run to run. They hold machine code, hence the processor's flags in
 # the name; the lowest time is set because JAX keeps nothing that compiles in less than a second.
@@ -28,7 +29,7 @@ KEEP = JAX_COMPILATION_CACHE_DIR="$(CURDIR)/.cache/jax/$(notdir $(realpath $(BIN
 JAX = $(KEEP) $(if $(findstring cuda,$(EXTRA)),,JAX_PLATFORMS=cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: ask help tour test test-slow lint format bench lock clean
+.PHONY: ask help tour test test-slow lint format docs docs-serve bench lock clean
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -53,6 +54,15 @@ lint: $(LINT)  ## ruff and pyright, changing nothing
 format: $(LINT)  ## ruff's formatter and its safe corrections
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+# Not with -q: then dead links would not fail it.
+MKDOCS = NO_MKDOCS_2_WARNING=1 PYTHONPATH=tools $(BIN)/python -m mkdocs
+docs: $(DOCS)  ## the site, into site/; nothing in it comes from outside
+	@$(JAX) PYTHONPATH=tools $(BIN)/python tools/make_docs.py
+	@$(MKDOCS) build --strict
+
+docs-serve: docs  ## the site at http://127.0.0.1:8000, where search works
+	@$(BIN)/python -m http.server --directory site --bind 127.0.0.1 8000
 
 bench: $(CORE)  ## the benchmarks, or one: make bench NAME=...
 	@$(BIN)/infsup bench $(NAME)

@@ -2,8 +2,9 @@
 
 Every fence is accounted for: `python` is executed (a page is one program), `console` is typed into
 the shell, `text` is what the fence before it prints, `sh` are commands that set up a machine, of
-which the targets of make are looked up. A line `...` in an output stands for any lines. Numbers are
-compared to 1e-6, or within the percentage of a comment `<!-- numbers within 60 % -->` above.
+which the targets of make are looked up, `diagram` is drawn in letters. A line `...` in an output
+stands for any lines. Numbers are compared to 1e-6, or within the percentage of a comment
+`<!-- numbers within 60 % -->` above.
 """
 
 import contextlib
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SLOW = {"docs/guides"}
+"""Folders whose pages train and simulate: tens of seconds each."""
 FENCE = re.compile(r"^```")
 NUMBER = re.compile(r"[-−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
@@ -112,12 +115,16 @@ def look_up(fence: Fence) -> None:
             assert command.startswith(("pip install", "python3 -m", "git clone", "cd ")), command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def marked(page: pathlib.Path):
+    slow = page.parent.relative_to(ROOT).as_posix() in SLOW
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("page", map(marked, PAGES))
 def test_the_page_runs_and_prints_what_stands_there(page, x64, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     found = fences(page.read_text(encoding="utf-8"))
-    assert found
     namespace = {"__name__": page.stem.lower()}
     monkeypatch.setitem(sys.modules, page.stem.lower(), type(sys)(page.stem.lower()))
     printed, done = "", 0
@@ -135,10 +142,14 @@ def test_the_page_runs_and_prints_what_stands_there(page, x64, tmp_path, monkeyp
             type_into_the_shell(fence)
         elif fence.language == "sh":
             look_up(fence)
+        elif fence.language == "diagram":
+            assert not re.search(r"^(\$|>>>|import |print)", fence.body, re.MULTILINE)
         else:
             pytest.fail(f"line {fence.line}: a fence of {fence.language!r} would not be tested")
         done += 1
-    assert done == len(found) == page.read_text(encoding="utf-8").count("\n```") / 2
+    text = page.read_text(encoding="utf-8")
+    assert done == len(found) == text.count("\n```") / 2
+    assert text.count("```") == 2 * done, "a fence that is indented would not be run"
 
 
 def test_the_comparison_can_fail():

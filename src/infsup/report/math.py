@@ -90,11 +90,11 @@ def prose(text: str) -> str:
 
 def _displayed(latex: str) -> str:
     """A formula in a line of its own; a long one in several, broken where it has wide spaces."""
-    parts = [latex] if len(latex) < 80 else _apart(latex)
+    parts = [latex] if len(latex) < 80 else apart(latex)
     return "".join(to_mathml(part, display=True) for part in parts)
 
 
-def _apart(latex: str) -> list[str]:
+def apart(latex: str) -> list[str]:
     """The pieces between the wide spaces that stand in no group and no environment."""
     parts, depth, start = [], 0, 0
     for found in re.finditer(r"\\(?:begin|left)\b|\\(?:end|right)\b|\\qquad\b|\\.|[{}]", latex):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from markupsafe import Markup
+
 from infsup.core.bracket.characters import clean
 from infsup.core.bracket.components import SILENT
 from infsup.core.bracket.numbers import exact, pretty, rounded
@@ -88,8 +90,6 @@ def _render(
     files: Mapping[str, str] | None = None,
     part: str = "",
 ) -> str:
-    from markupsafe import Markup
-
     stops = [s for s in report.stops if isinstance(s, Stop)]
     notices = [
         *((s.path, s.reason) for s in report.stops if isinstance(s, Unreadable)),
@@ -217,8 +217,6 @@ def _again(stops: Sequence[Stop]) -> str:
 
 
 def _stop(stop: Stop, number: int) -> dict[str, Any]:
-    from markupsafe import Markup
-
     c = stop.certificate
     tiles, figure, caption = [], "", ""
     if stop.picture is not None:
@@ -246,6 +244,19 @@ def _stop(stop: Stop, number: int) -> dict[str, Any]:
         "rows": rows,
         "commands": [clean(command) for command in stop.commands],
     }
+
+
+def solution_card(stop: Stop) -> str:
+    """Verdict, bracket, strength and picture of a solution, as HTML in one line for another page.
+
+    The page brings the CSS of brackets and figures.
+    """
+    made = (
+        _environment()
+        .get_template("card.html")
+        .render(s=_stop(stop, 1), sign=lambda verdict: Markup(sign(verdict)))
+    )
+    return " ".join(made.split())
 
 
 def _with_comparators(stop: Stop) -> str:
@@ -295,8 +306,6 @@ def _opened(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _card(card: Card) -> dict[str, Any]:
-    from markupsafe import Markup
-
     head = _headline(card.compared)
     slack = any(c.tolerance for c in card.compared)
     rows: list[tuple[str, list[Any]]] = [
@@ -348,8 +357,6 @@ def _statement(latex: str) -> str:
 
 def _words(text: str) -> Any:
     """Words, of which those in dollars are formulas."""
-    from markupsafe import Markup
-
     try:
         return Markup(inline(clean(text)))
     except UsageError:
