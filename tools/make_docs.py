@@ -162,7 +162,7 @@ def choose() -> str:
     parts.append(
         "## Which kind of promise\n\n"
         "| kind | it says | it needs |\n|---|---|---|\n"
-        "| `proved` | for every execution in the arithmetic named | exact or enclosed arithmetic |\n"
+        "| `proved` | for every execution in its arithmetic | exact or enclosed arithmetic |\n"
         "| `proved_real` | a theorem, evaluated in float64 | the theorem's hypotheses |\n"
         "| `confidence` | with the stated probability | independent rows, or fresh random draws |\n"
         "| `asymptotic` | with that probability in the limit | many draws |\n"

@@ -5,6 +5,9 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+PLACES = ("journal", "booktitle", "publisher", "howpublished", "school", "note")
+"""Fields that say where a work appeared, the best first."""
+
 _KEY = re.compile(r"[a-z]+\d{4}[a-z]*")
 _IN_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _PLACES = (
@@ -51,7 +54,7 @@ def whole(key: str) -> str:
     entry = bibliography().get(key, {})
     authors = [_in_order(a) for a in entry.get("author", "").split(" and ") if a]
     said = ", ".join(authors).replace(", others", " and others")
-    where = next((entry[k] for k in ("journal", "publisher", "howpublished") if k in entry), "")
+    where = next((entry[k] for k in PLACES if k in entry), "")
     parts = (said, entry.get("title", ""), where, entry.get("year", ""))
     return ". ".join(p.rstrip(".") for p in parts[:2] if p) + (
         f". {', '.join(p for p in parts[2:] if p)}." if any(parts) else ""
