@@ -133,7 +133,7 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
         for row, shift in zip(w, c, strict=True):
             parts = ((Fraction(row[j]), nodes[j]) for j in np.flatnonzero(row))
             z = _sum((Fraction(shift), {ONE: 1}), *parts)
-            role, k, _ = next(number)
+            role, k, t = next(number)
             if role == KNOT:
                 here = -z.get(ONE, ZERO)
                 _need(z.get(X) == 1 and _only(z, "x1") and knots[-1] < here < b, "a knot")
@@ -146,6 +146,7 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
                 folds[k] = z
                 z = _sum((HALF, {("v", k): Fraction(1)}), (HALF, z))
             elif role == TOOTH:
+                _need(t == len(tents.get(k, [0])), "teeth in order")
                 g = _sum((1, z), (HALF, {ONE: Fraction(1)}))
                 first = {("v", k): Fraction(1)} if k in folds else g
                 _need(g == tents.setdefault(k, [first])[-1] and k not in depth, "a tooth")
@@ -479,19 +480,28 @@ def _executed(layers: list, s: dict, u: float, tiny: float) -> np.ndarray:
     for i in range(len(knots) - 1):
         low, high = knots[i], knots[i + 1]
         size, error = [max(abs(low), abs(high))], [0.0]
-        kinds, knot, gate = iter(s["roles"][:, 0].tolist()), 0, -1
+        roles, knot, gate, folds, tents = iter(s["roles"].tolist()), 0, -1, {}, {}
         for w, b in layers:
             V, E = np.array(size), np.array(error)
             n = np.count_nonzero(w, axis=1) + 1
-            e = abs(w) @ E + n * u / (1 - n * u) * (abs(w) @ (V + E) + abs(b))
-            e = (e + 2 * n * tiny * (1 + abs(w).max(1, initial=0.0))) * (1 + 1e-7)
-            for z in e:
-                kind = next(kinds, -1)
-                v = 2.0 if kind == COORDINATE else 1.0
+            off = n * u / (1 - n * u) * (abs(w) @ (V + E) + abs(b))
+            off = (off + 2 * n * tiny * (1 + abs(w).max(1, initial=0.0))) * (1 + 1e-7)
+            for e, r in zip(abs(w) @ E * (1 + 1e-7), off, strict=True):
+                kind, k, t = next(roles, (-1, 0, 0))
+                v, z = 2.0 if kind == COORDINATE else 1.0, e + r
                 if kind == KNOT:  # x - k is rounded once
                     knot += 1
                     v = max(high - knots[knot], 0.0)
                     z = (u * v + tiny) * (1 + 1e-7)
+                elif kind == FOLD:
+                    folds[k] = e + 2 * r
+                elif kind == TOOTH:  # the tent map has slope 2: errors of iterate, of the sum
+                    g, total = tents.get(k, [folds.get(k, e)] * 2)
+                    z, tents[k] = g + r, [2 * g + 4 * r, total + (2 * g + 4 * r) / 4.0**t]
+                elif kind == CARRY:
+                    z = tents[k][0] = tents[k][0] + r
+                elif kind == SQUARE:
+                    z = tents[k][1] + r
                 elif kind == GATE:
                     gate += 1
                     own, (left, right), steep, leak = s["barriers"][gate]

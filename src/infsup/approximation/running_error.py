@@ -4,9 +4,11 @@ With unit roundoff u, a sum of n products and a bias in any order, fused or not,
 by at most gamma_{n+1} (sum |w h| + |b|), gamma_k = k u / (1 - k u) (Higham, Accuracy and Stability
 of Numerical Algorithms, 2nd ed. 2002, section 3.1), and by n + 1 times the smallest normal number
 where subnormals are flushed. relu is 1-Lipschitz and exact, so errors run through the units linearly.
-A tent map doubles them, and its iterate s enters the square with the factor 4^-s: no digit is lost
-to depth (for binary fractions the iterates are even exact, lemma L4). x - k is one rounding. A gate
-that is closed by a margin above its error is exactly 0 in floating point as well.
+In a chain of tent maps an error e of an iterate and a rounding r of its tooth make at most 2 e + 4 r
+in the next iterate, since the tent map has slope 2 everywhere, and iterate s enters the square with
+the factor 4^-s: no digit is lost to depth (for binary fractions in [0, 1] the iterates are even
+exact, lemma L4). x - k is one rounding. A gate that is closed by a margin above its error is exactly
+0 in floating point as well.
 
 All is bounded cell by cell: a unit that is small there rounds little.
 """
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from infsup.approximation.graph import COORDINATE, GATE, KNOT
+from infsup.approximation.graph import CARRY, COLLECTOR, COORDINATE, FOLD, GATE, KNOT, TOOTH
 from infsup.approximation.structure import Structure
 
 ROUNDOFF = {"float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126)}
@@ -33,7 +35,7 @@ def executed(network: Any, roles: Any, s: Structure, dtype: str) -> np.ndarray:
         s: its structure.
         dtype: "float64" or "float32".
     """
-    kinds = np.zeros(sum(network.widths), int) if roles is None else np.asarray(roles)[:, 0]
+    kinds = np.zeros((sum(network.widths), 3), int) if roles is None else np.asarray(roles)
     count = len(s.lines)
     parts = [
         _block(network, kinds, s, np.arange(i, min(i + BLOCK, count)), dtype)
@@ -51,20 +53,22 @@ def _block(
     size = np.zeros((network.out[0].shape[1], len(cells)))
     error = np.zeros_like(size)
     size[0] = np.maximum(np.abs(low), np.abs(high))
+    tents = _Tents()
     at, knot, gate = 1, 0, 0
     for w, b in network.levels:
         w, b = np.abs(np.asarray(w, np.float64)), np.abs(np.asarray(b, np.float64))
         new = slice(at, at + len(b))
-        kind = kinds[at - 1 : at - 1 + len(b)]
-        if np.all(kind == KNOT):
+        role = kinds[at - 1 : at - 1 + len(b)]
+        if np.all(role[:, 0] == KNOT):
             here = knots[knot + 1 : knot + 1 + len(b)]
             size[new] = np.maximum(high - here[:, None], 0)
             error[new] = (u * size[new] + tiny) * OUTWARD
             knot += len(b)
             at += len(b)
             continue
-        error[new] = _summed(w, b, size[:at], error[:at], u, tiny)
-        for row, k in enumerate(kind):
+        moved, rounding = _summed(w, b, size[:at], error[:at], u, tiny)
+        error[new] = moved + rounding
+        for row, (k, chain, number) in enumerate(role):
             node = at + row
             if k == KNOT:
                 size[node] = np.maximum(high - knots[knot + 1], 0)
@@ -75,19 +79,51 @@ def _block(
                 gate += 1
             else:
                 size[node] = 2.0 if k == COORDINATE else 1.0
+                if k != COORDINATE:
+                    error[node] = tents.unit(k, chain, number, moved[row], rounding[row])
         at += len(b)
     w, b = (np.abs(np.asarray(v, np.float64)) for v in network.out)
-    return _summed(w, b, size, error, u, tiny)[0]
+    return sum(_summed(w, b, size, error, u, tiny))[0]
+
+
+class _Tents:
+    """Errors inside the chains, per cell: of the argument's size, the last iterate, the sum."""
+
+    def __init__(self):
+        self.folds: dict[int, np.ndarray] = {}
+        self.iterate: dict[int, np.ndarray] = {}
+        self.total: dict[int, np.ndarray] = {}
+
+    def unit(
+        self, kind: int, chain: int, number: int, moved: np.ndarray, rounding: np.ndarray
+    ) -> np.ndarray:
+        """The error of a unit, from that of its argument's inputs and its own rounding."""
+        if kind == FOLD:
+            self.folds[chain] = moved + 2 * rounding
+            return moved + rounding
+        if kind == TOOTH:
+            if number == 1:
+                self.iterate[chain] = self.total[chain] = self.folds.get(chain, moved)
+            before = self.iterate[chain]
+            self.iterate[chain] = 2 * before + 4 * rounding
+            self.total[chain] = self.total[chain] + self.iterate[chain] * 4.0**-number
+            return before + rounding
+        if kind == CARRY:
+            self.iterate[chain] = self.iterate[chain] + rounding
+            return self.iterate[chain]
+        assert kind == COLLECTOR
+        return self.total[chain] + rounding
 
 
 def _summed(
     w: np.ndarray, b: np.ndarray, size: np.ndarray, error: np.ndarray, u: float, tiny: float
-) -> np.ndarray:
-    """Error of rows of sums, from |w|, |b| and what is known of the inputs."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Error of rows of sums: by that of their inputs, and by rounding."""
     n = np.count_nonzero(w, axis=1)[:, None] + 1
     gamma = n * u / (1 - n * u)
     flushed = 2 * n * tiny * (1 + w.max(1, initial=0.0)[:, None])
-    return (w @ error + gamma * (w @ (size + error) + b[:, None]) + flushed) * OUTWARD
+    rounding = (gamma * (w @ (size + error) + b[:, None]) + flushed) * OUTWARD
+    return w @ error * OUTWARD, rounding
 
 
 def _gated(
