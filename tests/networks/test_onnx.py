@@ -1,5 +1,6 @@
 """Networks to ONNX and back, against ONNX Runtime; and files that nobody should trust."""
 
+import itertools
 import os
 from fractions import Fraction
 
@@ -71,7 +72,7 @@ def agrees(path, d=3, tolerance=2e-5):
 
 def torch_style(path, widths=(3, 8, 8, 2), dtype=np.float32):
     nodes, weights, at = [], {}, "x"
-    for i, (n, m) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (n, m) in enumerate(itertools.pairwise(widths)):
         weights[f"{i}.weight"], weights[f"{i}.bias"] = w(m, n, dtype=dtype), w(m, dtype=dtype)
         last = i == len(widths) - 2
         to = "y" if last else f"/{i}/Gemm_output_0"

@@ -16,7 +16,7 @@ from infsup.numerics.enclosure import (
     precision,
 )
 
-FINEST = 256
+FINEST = 128
 
 
 def fewest_pieces(enclosure: Enclosure, a: float, b: float, eps: float) -> int:
@@ -26,7 +26,7 @@ def fewest_pieces(enclosure: Enclosure, a: float, b: float, eps: float) -> int:
     m h^2/16 somewhere on it (f minus the line plus m/2 times a parabola is convex). So p pieces on
     a part of length l err by m l^2/(16 p^2) at least (theory row A14), and eps asks for
     p_j >= l_j sqrt(m_j/(16 eps)) pieces on part j; cutting [a, b] into J parts cuts at most J - 1
-    pieces, so there are at least 1 + sum_j (p_j - 1). The best of J = 1, 2, 4, ..., 256 is taken.
+    pieces, so there are at least 1 + sum_j (p_j - 1). The best of J = 1, 2, 4, ..., 128 is taken.
 
     Args:
         enclosure: of f.
@@ -37,29 +37,38 @@ def fewest_pieces(enclosure: Enclosure, a: float, b: float, eps: float) -> int:
     Returns:
         At least 1; proved in balls.
     """
-    best, parts = 1, 1
-    while parts <= FINEST:
-        ends = [a + (b - a) * k / parts for k in range(parts)] + [b]
-        best = max(best, 1 + sum(_part(enclosure, *e, eps) - 1 for e in itertools.pairwise(ends)))
-        parts *= 2
+    ends = [a + (b - a) * k / FINEST for k in range(FINEST)] + [b]
+    curved = [_curvature(enclosure, *e) for e in itertools.pairwise(ends)]
+    best, step = 1, 1
+    while step <= FINEST:
+        starts = range(0, FINEST, step)
+        found = (_pieces(curved[k : k + step], ends[k], ends[k + step], eps) for k in starts)
+        best = max(best, 1 + sum(p - 1 for p in found))
+        step *= 2
     return best
 
 
-def _part(enclosure: Enclosure, low: float, high: float, eps: float) -> int:
-    """The fewest pieces on one part, at least 1."""
+def _curvature(enclosure: Enclosure, low: float, high: float) -> tuple[float, float]:
+    """(p, q) with f'' >= p and f'' <= -q on [low, high]; 0 where nothing is known."""
     if not low < high:
-        return 1
+        return 0.0, 0.0
     try:
         with precision(enclosure.bits):
             second = 2 * enclosure.taylor(hull(low, high), 2)[2]
-            m = lower(second) if second > 0 else lower(-second)
-            if not m > 0 or not math.isfinite(m):
-                return 1
-            length = exact(high) - exact(low)
-            p = (length * (arb(m) / (16 * exact(eps))).sqrt()).lower()
-            return max(1, math.ceil(lower(p)))
+            found = lower(second), lower(-second)
     except (NotSmooth, DomainFault):
+        return 0.0, 0.0
+    return tuple(v if math.isfinite(v) and v > 0 else 0.0 for v in found)
+
+
+def _pieces(curved: list[tuple[float, float]], low: float, high: float, eps: float) -> int:
+    """The fewest pieces on neighbouring cells, at least 1."""
+    m = max(min(p for p, _ in curved), min(q for _, q in curved))
+    if m == 0.0:
         return 1
+    with precision(128):
+        p = (exact(high) - exact(low)) * (arb(m) / (16 * exact(eps))).sqrt()
+        return max(1, math.ceil(lower(p)))
 
 
 def fewest_units(pieces: int) -> int:

@@ -49,7 +49,7 @@ class Counts:
 
 @register
 class ReLUNetwork(eqx.Module):
-    """x -> W h + b, where h are the inputs and all units, and a unit is relu(affine map of earlier).
+    """The map x -> W h + b, h being the inputs and all units; a unit is relu(affine in earlier).
 
     Args:
         n_inputs: how many inputs.
@@ -221,7 +221,7 @@ class ReLUNetwork(eqx.Module):
     # -- calculus ---------------------------------------------------------------------------------
 
     def compose(self, inner: "ReLUNetwork") -> "ReLUNetwork":
-        """x -> self(inner(x)), as one network, exactly.
+        """The map x -> self(inner(x)), as one network, exactly.
 
         The last affine map of `inner` is merged into the first of `self` where float64 holds the
         products exactly; else 2 units for each output of `inner` carry its value (the sparse
@@ -266,7 +266,7 @@ class ReLUNetwork(eqx.Module):
         return self.compose(inner)
 
     def __add__(self, other: "ReLUNetwork") -> "ReLUNetwork":
-        """x -> self(x) + other(x)."""
+        """The map x -> self(x) + other(x)."""
         if not isinstance(other, ReLUNetwork):
             return NotImplemented
         if other.n_inputs != self.n_inputs or other.n_out != self.n_out:
@@ -294,7 +294,7 @@ class ReLUNetwork(eqx.Module):
         return ReLUNetwork(self.n_inputs, levels, (w, bias), self.scalar and other.scalar, notes)
 
     def __mul__(self, c: float) -> "ReLUNetwork":
-        """x -> c self(x)."""
+        """The map x -> c self(x)."""
         if not isinstance(c, (int, float, np.floating, np.integer)):
             return NotImplemented
         c = float(c)
@@ -326,7 +326,7 @@ class ReLUNetwork(eqx.Module):
 
 
 def identity(d: int, n_hidden: int = 0) -> ReLUNetwork:
-    """x -> x on R^d with a number of hidden layers (Petersen-Zech, Lemma 5.1).
+    """The map x -> x on R^d with a number of hidden layers (Petersen-Zech, Lemma 5.1).
 
     With L = n_hidden >= 1: width 2d and 2d(L + 1) nonzero weights.
     """
@@ -345,12 +345,12 @@ def identity(d: int, n_hidden: int = 0) -> ReLUNetwork:
 
 
 def stack(*networks: ReLUNetwork) -> ReLUNetwork:
-    """x -> (f(x), g(x), ...) for networks with the same inputs."""
+    """The map x -> (f(x), g(x), ...), for networks with the same inputs."""
     return _beside(networks, shared=True)
 
 
 def parallel(*networks: ReLUNetwork) -> ReLUNetwork:
-    """(x, y, ...) -> (f(x), g(y), ...)."""
+    """The map (x, y, ...) -> (f(x), g(y), ...)."""
     return _beside(networks, shared=False)
 
 
@@ -381,7 +381,7 @@ def from_equinox(model: Any) -> ReLUNetwork:
 
 
 def standardising(shift: np.ndarray, scale: np.ndarray) -> ReLUNetwork:
-    """x -> (x - shift) * scale in two hidden layers whose weights are those numbers themselves.
+    """The map x -> (x - shift) * scale, in two hidden layers whose weights are those numbers.
 
     Where a float32 network is executed this way, its rounding is that of the two operations.
     """
@@ -400,10 +400,11 @@ def standardising(shift: np.ndarray, scale: np.ndarray) -> ReLUNetwork:
 
 
 def exact_product(a: np.ndarray, b: np.ndarray, c: np.ndarray | float = 0.0) -> np.ndarray | None:
-    """a @ b + c where every operation is exact in float64, else None.
+    """The product a @ b + c where every operation is exact in float64, else None.
 
     Args:
-        a, b: arrays [m, k] and [k, n].
+        a: array [m, k].
+        b: array [k, n].
         c: array [m, n], or 0.
     """
     total = np.broadcast_to(np.asarray(c, np.float64), (a.shape[0], b.shape[1])).copy()
@@ -426,14 +427,14 @@ def exact_product(a: np.ndarray, b: np.ndarray, c: np.ndarray | float = 0.0) -> 
 
 
 def _sum_error(a: Any, b: Any) -> np.ndarray:
-    """a + b - fl(a + b), exactly (Knuth)."""
+    """The error a + b - fl(a + b), exactly (Knuth)."""
     s = a + b
     t = s - a
     return (a - (s - t)) + (b - t)
 
 
 def _product_error(a: Any, b: Any, p: Any) -> np.ndarray:
-    """a * b - p for p = fl(a * b), exactly where nothing over- or underflows (Dekker)."""
+    """The error a * b - p of p = fl(a * b), exactly where nothing over- or underflows (Dekker)."""
     ah, al = _halves(a)
     bh, bl = _halves(b)
     return ((ah * bh - p) + ah * bl + al * bh) + al * bl
@@ -526,7 +527,7 @@ def _beside(networks: Sequence[ReLUNetwork], shared: bool) -> ReLUNetwork:
 
 
 def _carried(f: ReLUNetwork, c: np.ndarray) -> ReLUNetwork:
-    """c f through two more units for each output: the weights are c itself."""
+    """The map c f, through two more units for each output, so that the weights are c itself."""
     w, b = _wide(f.out)
     level = np.concatenate([w, -w]), np.concatenate([b, -b])
     signs = np.concatenate([np.diag(c), -np.diag(c)], 1)

@@ -317,9 +317,9 @@ class _Balls:
                 return a.astype(object)
             return np.frompyfunc(lambda v: arb(float(v)), 1, 1)(a)
         if s.op in ("largest", "smallest"):
-            return self.fold(s, np.asarray(args[0], object))
+            return self.fold(s, args[0] if isinstance(args[0], np.ndarray) else _boxed(args[0]))
         if s.op in STRUCTURAL:
-            return restructure(s, [np.asarray(a, object) for a in args])
+            return restructure(s, [a if isinstance(a, np.ndarray) else _boxed(a) for a in args])
         act = self.lifted(s)
         if any(isinstance(a, np.ndarray) for a in args):
             given = [a if isinstance(a, np.ndarray) else _boxed(a) for a in args]

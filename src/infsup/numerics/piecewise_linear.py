@@ -413,8 +413,8 @@ def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
             z, dz, ez, rz = _propagate(m, h, d, e, executed, floats)
             low, high = np.nextafter(z - dz, -np.inf), np.nextafter(z + dz, np.inf)
             above = np.maximum(high[:, :-1], high[:, 1:])
-            negative = np.maximum(-np.minimum(low[:, :-1], low[:, 1:]), 0.0)
-            bent = np.nextafter(ez + np.minimum(np.maximum(above, 0.0), negative), np.inf)
+            below = np.minimum(low[:, :-1], low[:, 1:])
+            bent = np.nextafter(ez + bend(above, below), np.inf)
             h[new] = np.maximum(z, 0.0)
             d[new] = np.where(high <= 0, 0.0, dz)
             # a unit that is off with room for all errors is 0 on the whole cell
@@ -430,6 +430,18 @@ def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
             remedy="a shorter interval, or smaller weights",
         )
     return Cells(x, y[0], error, ry[0])
+
+
+def bend(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """How far relu of a line is at most from the line through its end values.
+
+    With end values p > 0 > -n it is p n/(p + n) at the kink, so at most min(p, n).
+
+    Args:
+        above: not below the larger end value.
+        below: not above the smaller one.
+    """
+    return np.minimum(np.maximum(above, 0.0), np.maximum(-below, 0.0))
 
 
 def _propagate(

@@ -525,7 +525,7 @@ def _second(poly: np.ndarray) -> np.ndarray:
 
 
 def _peak(left: np.ndarray, right: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """max over s in [0, 1] of left + (right - left) s + c s (1 - s), and its place."""
+    """The maximum over s in [0, 1] of left + (right - left) s + c s (1 - s), and its place."""
     slope = right - left
     inner = np.abs(slope) < c
     safe = np.where(inner, c, 1.0)
