@@ -6,6 +6,7 @@ functions of power series in place of the bound's recurrences, and boxes are hal
 needed.
 """
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -66,9 +67,10 @@ def SmoothEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tupl
     single = dtype == "float32"
     if not 3 <= order <= 20 or not a <= at <= b or (single and float(np.float32(at)) != at):
         raise ValueError("the point or the order is damaged")
-    parts = check_network.layers(answer, single)
+    program = getattr(answer, "program", None) if dtype == "real" else None
+    parts = [] if isinstance(program, Program) else check_network.layers(answer, single)
     with precision(BITS, order + 1):
-        distance = _Distance(Enclosure(f, BITS), parts, order)
+        distance = _Distance(Enclosure(f, BITS), parts, order, program)
         least = max(lower(abs(distance.value(at))), 0.0)
         most = max(distance.upper(x, y, claimed) for x, y in itertools.pairwise(edges.tolist()))
     added = 0.0 if dtype == "real" else check_rounding.executed(parts, max(abs(a), abs(b)), dtype)
@@ -76,8 +78,11 @@ def SmoothEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tupl
 
 
 class _Distance:
-    def __init__(self, f: Enclosure, parts: list, order: int):
+    """Network minus f; the network by its parts, or by its program where it has none."""
+
+    def __init__(self, f: Enclosure, parts: list, order: int, program: Program | None):
         self.f, self.parts, self.order = f, parts, order
+        self.network = Enclosure(program, BITS) if program is not None else None
         self.mats = [arb_mat([[arb(v) for v in r] for r in w.tolist()]) for w, _, _ in parts]
 
     def value(self, x: float) -> arb:
@@ -127,6 +132,8 @@ class _Distance:
 
     def series(self, middle: arb, radius: arb) -> tuple[list, list]:
         """Taylor coefficients of the network at the middle, and over the box."""
+        if self.network is not None:
+            return self.known(self.network, middle, radius)
         rows = [[arb_series([m, 1])] for m in (middle, middle + radius * arb(0, 1))]
         for (_, shift, name), matrix in zip(self.parts, self.mats, strict=True):
             if name == "softmax":
@@ -135,6 +142,19 @@ class _Distance:
             rows = self.near([self.affine(matrix, shift, r) for r in rows], radius)
             rows = self.near([[_ACTIVATIONS[name](z) for z in r] for r in rows], radius)
         return self.coefficients(rows[0][0]), self.coefficients(rows[1][0])
+
+    def known(self, network: Enclosure, middle: arb, radius: arb) -> tuple[list, list]:
+        """Likewise of a program; where it has a kink only its value, and range and slope."""
+        box, n = middle + radius * arb(0, 1), self.order
+        try:
+            point = network.taylor(middle, n)
+            return point, _nearer(network.taylor(box, n), point, radius)
+        except (NotSmooth, DomainFault):
+            none = [arb.nan()] * n
+        over = [network.ball(box), arb.nan(), *none[1:]]
+        with contextlib.suppress(NotSmooth, DomainFault):
+            over[1] = network.slope(box)
+        return [network.ball(middle), *none], over
 
     def near(self, rows: list, radius: arb) -> list:
         point, over = rows

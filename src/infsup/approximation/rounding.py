@@ -17,6 +17,7 @@ import numpy as np
 
 from infsup.approximation.smooth_network import Head, Layer, Network
 from infsup.core.certificate import Hypothesis
+from infsup.core.program import Program
 
 UNITS = 8
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24}
@@ -40,9 +41,9 @@ OUTWARD = 1 + 1e-6
 """Far more than the rounding of the float64 sums of non-negative numbers below."""
 
 
-def rounded(network: Network, dtype: str) -> Network:
+def rounded(network: Network | Program, dtype: str) -> Network | Program:
     """The network whose weights are rounded to a dtype; itself for "real" and "float64"."""
-    if dtype != "float32":
+    if dtype != "float32" or isinstance(network, Program):
         return network
 
     def cut(a: np.ndarray) -> np.ndarray:

@@ -67,14 +67,15 @@ def primitive(rate: Series, first: arb, z: Series) -> Series:
     return chain(lambda y: rate[: len(y)], first, z)
 
 
+def slope_of_tanh(y: Series) -> Series:
+    """Coefficients of 1 - y^2."""
+    square = product(y, y)
+    return [1 - square[0], *(-c for c in square[1:])]
+
+
 def tanh(z: Series) -> Series:
     """Coefficients of tanh: t' = 1 - t^2."""
-
-    def rate(y: Series) -> Series:
-        square = product(y, y)
-        return [1 - square[0], *(-c for c in square[1:])]
-
-    return chain(rate, z[0].tanh(), z)
+    return chain(slope_of_tanh, z[0].tanh(), z)
 
 
 def sigmoid(z: Series) -> Series:

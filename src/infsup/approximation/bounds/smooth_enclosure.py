@@ -8,6 +8,7 @@ import math
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
 from flint import arb
 
@@ -17,9 +18,10 @@ from infsup.approximation.smooth_network import Head, Layer, Network, Series, Ta
 from infsup.core.answers import Accepted
 from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate, Hypothesis
-from infsup.core.errors import UsageError
+from infsup.core.errors import InfsupError, UsageError
 from infsup.core.program import Program
 from infsup.core.registry import function_name, name_of
+from infsup.core.tracing import trace
 from infsup.networks.relu import ReLUNetwork
 from infsup.numerics.enclosure import DomainFault, Enclosure, NotSmooth, lower, precision, upper
 
@@ -44,10 +46,35 @@ NAMES = {
 
 
 class NotRead(Exception):
-    """An answer that is no network of this kind; says why."""
+    """An answer that is no network of this kind; says why.
+
+    Args:
+        final: no other reader need try.
+    """
+
+    def __init__(self, why: str, final: bool = False):
+        self.final = final
+        super().__init__(why)
 
 
-def read(answer: Any) -> Network:
+def read(answer: Any) -> Network | Program:
+    """The numbers of a one-variable network with smooth activations; else its program.
+
+    Raises:
+        NotRead: it has relu, or cannot be written down as a program.
+    """
+    try:
+        return read_layers(answer)
+    except NotRead as e:
+        if e.final:
+            raise
+        try:
+            return trace(answer, jax.ShapeDtypeStruct((), np.float64))
+        except InfsupError as fault:
+            raise NotRead(f"{e}; nor has it a program: {fault.what}") from None
+
+
+def read_layers(answer: Any) -> Network:
     """The numbers of a one-variable network with smooth activations.
 
     Raises:
@@ -57,7 +84,7 @@ def read(answer: Any) -> Network:
         return Head(*(np.asarray(a, np.float64) for a in answer.softmax_head))
     if isinstance(answer, ReLUNetwork):
         if answer.levels:
-            raise NotRead("it is a ReLU network: PiecewiseEnclosure is for those")
+            raise NotRead("it is a ReLU network: PiecewiseEnclosure is for those", True)
         w, b = (np.asarray(a, np.float64) for a in answer.out)
         return _one_variable((Layer(w, b, "identity"),))
     layers: list[Layer] = []
@@ -69,10 +96,10 @@ def _one_variable(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     if not layers:
         raise NotRead("it has no Linear layer")
     if layers[0].W.shape[1] != 1 or layers[-1].W.shape[0] != 1:
-        raise NotRead("it is no function of one variable")
+        raise NotRead("it is no function of one variable", True)
     for layer in layers:
         if not (np.isfinite(layer.W).all() and np.isfinite(layer.b).all()):
-            raise NotRead("a weight is not finite")
+            raise NotRead("a weight is not finite", True)
     return layers
 
 
@@ -131,8 +158,9 @@ def activation_name(f: Any) -> str:
         return NAMES[name]
     said = name or getattr(f, "__name__", type(f).__name__)
     known = ", ".join(sorted(set(NAMES.values()) | {"gelu"}))
-    kinks = " (PiecewiseEnclosure is for relu)" if said.endswith("relu") else ""
-    raise NotRead(f"its activation `{said}` is none of {known}{kinks}")
+    if name == "jax.nn.relu":
+        raise NotRead("its activation is relu: PiecewiseEnclosure is for those", True)
+    raise NotRead(f"its activation `{said}` is none of {known}")
 
 
 # -- the search -----------------------------------------------------------------------------------
@@ -165,14 +193,18 @@ class Difference:
         order: highest Taylor coefficient.
     """
 
-    def __init__(self, f: Enclosure, network: Network, order: int):
-        self.f, self.order, self.taylor = f, order, Taylor(network, order)
+    def __init__(self, f: Enclosure, network: Network | Program, order: int):
+        self.f, self.order = f, order
+        layers = not isinstance(network, Program)
+        self.taylor = Taylor(network, order) if layers else OfProgram(network, order)
 
     def on(self, low: float, high: float) -> tuple[arb, float]:
         """Its value at the middle, and the largest size on the box."""
         middle, radius = (arb(low) + arb(high)) / 2, (arb(high) - arb(low)) / 2
         point, over = self.taylor.at(middle, radius)
         box = middle + radius * arb(0, 1)
+        if not over[-1].is_finite():
+            return self._rough(point[0], over, middle, box)
         try:
             there, around = self.f.taylor(middle, self.order), self.f.taylor(box, self.order)
         except (NotSmooth, DomainFault):
@@ -197,6 +229,33 @@ class Difference:
     def at(self, x: float) -> arb:
         """Its value at a point."""
         return self.taylor.at(arb(x), arb(0))[0][0] - self.f.ball(arb(x))
+
+
+class OfProgram:
+    """Taylor coefficients of a network that is known by its program.
+
+    Args:
+        program: of one scalar.
+        order: highest coefficient.
+    """
+
+    def __init__(self, program: Program, order: int):
+        self.enclosure, self.order = Enclosure(program), order
+
+    def at(self, middle: arb, radius: arb) -> tuple[Series, Series]:
+        """Coefficients at the middle and over the box; without a number where there is a kink."""
+        box, n = middle + radius * arb(0, 1), self.order
+        try:
+            point = self.enclosure.taylor(middle, n)
+            return point, tighten(self.enclosure.taylor(box, n), point, radius)
+        except (NotSmooth, DomainFault):
+            point, over = [arb.nan()] * (n + 1), [arb.nan()] * (n + 1)
+        with contextlib.suppress(NotSmooth, DomainFault):
+            point[0] = self.enclosure.ball(middle)
+        with contextlib.suppress(NotSmooth, DomainFault):
+            over[0] = self.enclosure.ball(box)
+            over[1] = self.enclosure.slope(box)
+        return point, over
 
 
 def largest(c: Series, top: arb, radius: arb) -> float:
@@ -227,7 +286,7 @@ def _least(x: arb) -> float:
 
 def search(
     f: Enclosure,
-    network: Network,
+    network: Network | Program,
     a: float,
     b: float,
     *,
@@ -240,7 +299,7 @@ def search(
 
     Args:
         f: enclosures of f.
-        network: the numbers of a network.
+        network: the numbers of a network, or its program.
         a: lower end of the domain.
         b: upper end.
         rtol: relative width that will do.
@@ -308,6 +367,8 @@ class SmoothEnclosure(Bound):
     library's elementary functions, whose errors nobody has proved: verdict `conditional`.
 
     Activations: identity, tanh, sigmoid, softplus, silu, gelu (both forms), sin, cos, exp, square.
+    Any other module that JAX can trace is taken as its program, in real arithmetic only; that is
+    slower, and deep ones with wide layers may spend the budget.
 
     Args:
         rtol: relative width that ends the search, in (0, 1).
@@ -379,6 +440,10 @@ class SmoothEnclosure(Bound):
             return without(hypotheses, verdict="refused", reason=reason)
         executed = 0.0
         if not real:
+            if isinstance(network, Program):
+                text = "the network's layers are read, so that their rounding can be bounded"
+                why = "it is known by its program only"
+                return without((*hypotheses, Hypothesis(text, "violated", why)))
             executed = rounding.executed(network, max(abs(a), abs(b)), problem.dtype)
             hypotheses += rounding.hypotheses(network, problem.dtype)
             if not math.isfinite(executed):
