@@ -8,7 +8,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture
 def files(tmp_path):
-    x, y = RNG.normal(size=(300, 2)), RNG.normal(size=(120, 2)) + np.array([1.5, 0.0])
+    x, y = RNG.normal(size=(1000, 2)), RNG.normal(size=(120, 2)) + np.array([1.5, 0.0])
     np.save(tmp_path / "draws.npy", x)
     np.savez(tmp_path / "rows.npz", x=y)
     for name, a, header in (("draws.csv", x, "a,b"), ("rows.csv", y[:, ::-1], "b,a")):
@@ -57,7 +57,7 @@ def test_equal_rows_are_counted(shell):
         ("nan.npy", "rows.npz", 4, "row 5, column 1: nan"),
         ("few.npy", "rows.npz", 2, "holds 5 rows"),
         ("draws.npy", "few.npy", 2, "holds 5 rows"),
-        ("draws.npy", "draws.npy", 2, "hold the same rows, all 300"),
+        ("draws.npy", "draws.npy", 2, "hold the same rows, all 1000"),
         ("draws.npy", "draws.csv", 2, "hold the same rows"),
         ("line.npy", "rows.npz", 2, "float64[300]"),
         ("text.csv", "rows.npz", 4, "'cat' is no number"),

@@ -34,8 +34,8 @@ class Bridge(eqx.Module):
     coupling: Coupling = Independent()
     path: Path = Linear()
 
-    def point(self, t: Time, x0: Any, x1: Any, z: Any) -> tuple[Any, Any]:
-        """x_t and its derivative in t, for given ends and fresh noise z."""
+    def point(self, t: Any, x0: Any, x1: Any, z: Any) -> tuple[Any, Any]:
+        """x_t and its derivative in t, for given ends and fresh noise z; t broadcasts."""
         w = self.path.at(t)
         return (
             w.a * x1 + w.b * x0 + w.c * z,

@@ -77,7 +77,7 @@ class W2ToHeldOut(Bound):
         of = f"{who(answer)} to the {len(rows)} held-out rows of {problem.name}{units}"
         pilot, fresh, size = self._points(answer, len(rows), k_pilot, k_fresh)
         if size == 0:
-            reason = f"{len(fresh) + len(pilot)} draws are too few for matchings; 8 are needed"
+            reason = f"{len(fresh) + len(pilot)} draws are too few for matchings"
             fields |= {"verdict": "refused", "reason": reason}
             return Certificate("W2", of, -math.inf, math.inf, "asymptotic", name, **fields)
         pilot, fresh = pilot / unit, fresh / unit
@@ -126,7 +126,7 @@ class W2ToHeldOut(Bound):
         check_finite(x)
         cut = max(len(x) // 4, 1)
         pilot, fresh = x[:cut], x[cut:]
-        size = min(size, len(fresh) // 4, len(pilot))
+        size = min(size, len(fresh) // 8, len(pilot))
         return pilot, fresh, size if size >= 2 or rows == 1 else 0
 
 
