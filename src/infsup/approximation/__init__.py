@@ -7,6 +7,7 @@ PROBLEMS = {"Approximate": "problem"}
 METHODS = {
     "SharedCoordinate": "shared_coordinate",
     "PiecewiseLinear": "piecewise_linear",
+    "Square": "square",
     "AttentionHead": "attention",
     "GELUSquare": "gelu_square",
 }
@@ -19,6 +20,9 @@ BOUNDS = {
 }
 
 OTHERS = {
+    "two_square_product": "product",
+    "two_square_error": "product",
+    "three_square_product": "product",
     "Band": "lipschitz_reconstruction",
     "lipschitz_band": "lipschitz_reconstruction",
     "StepNetwork": "random_steps",

@@ -17,7 +17,7 @@ from flint import arb, arb_series
 
 from infsup.core.errors import FileRejected
 
-KNOT, COORDINATE, FOLD, TOOTH, CARRY, SQUARE, GATE = range(7)
+KNOT, COORDINATE, FOLD, TOOTH, CARRY, SQUARE, GATE, ACCUMULATOR = range(8)
 ONE, X, ZERO, HALF = ("1", 0), ("x", 0), Fraction(0), Fraction(1, 2)
 PARTS = 1024
 ROUNDOFF = {"real": (0.0, 0.0), "float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126)}
@@ -57,9 +57,11 @@ def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, f
         _need(claims.shape == (len(cells),) and np.isfinite(claims).all(), "one bound a cell")
         run = _executed(layers, tree, u, tiny) if u else np.zeros(len(cells))
         upper = float(slack) * (1 + 2.0**-50)
-        for (low, high, poly), claim in zip(cells, claims.tolist(), strict=True):
-            _within(f, low, high, poly, claim)
-        squares = _emulated(tree)
+        centres = np.asarray(proof["centres"], np.float64)
+        for (low, high, p), claim, c in zip(cells, claims.tolist(), centres.tolist(), strict=True):
+            _within(f, low, high, [p[0] + Fraction(c), *p[1:]], claim)
+        above, below = _emulated(tree)
+        squares = np.maximum(above - centres, below + centres) * (1 + 2.0**-50)
         upper = math.nextafter((claims + squares + run).max() * (1 + 2.0**-50), math.inf) + upper
         lower = 0.0
         for x in np.asarray(proof["points"], np.float64).tolist():
@@ -142,8 +144,8 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
             elif role == COORDINATE:
                 _need(_only(z, "x1k") and min(_broken(z, [*knots, b])) >= 0, "a coordinate")
             elif role == FOLD:
-                _need(_only(z, "x1ka") and k not in tents and k not in folds, "a fold")
-                folds[k] = z
+                _need(_only(z, "x1ka") and k not in tents, "a fold")
+                _need(folds.setdefault(k, z) in (z, _sum((-1, z))), "a fold and its mirror")
                 z = _sum((HALF, {("v", k): Fraction(1)}), (HALF, z))
             elif role == TOOTH:
                 _need(t == len(tents.get(k, [0])), "teeth in order")
@@ -153,12 +155,16 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
                 z = {("t", k, len(tents[k])): Fraction(1)}
                 tents[k].append(_sum((2, g), (-4, z)))
             elif role == CARRY:
-                _need(k in tents and z == tents[k][-1], "a carried iterate")
+                carried = tents[k][-1] if k in tents else {("v", k): Fraction(1)}
+                _need(z == carried and (k in tents or k in folds), "a carried iterate")
+            elif role == ACCUMULATOR:  # f_j + alpha g_j, not negative for alpha >= -4^-j
+                _need(1 <= t < len(tents.get(k, [])), "an accumulator")
+                rest, mark = _sum((1, z), (-1, _part(tents[k][: t + 1]))), ("t", k, t)
+                alpha = rest.get(mark, ZERO) / tents[k][t][mark]
+                _need(alpha >= -Fraction(1, 4**t) and rest == _sum((alpha, tents[k][t])), "alpha")
             elif role == SQUARE:
-                _need(k in tents and k not in depth, "a square without teeth")
-                rest = [(-Fraction(1, 4**s), g) for s, g in enumerate(tents[k]) if s]
-                _need(z == _sum((1, tents[k][0]), *rest), "a square")
-                depth[k] = len(rest)
+                _need(k in tents and k not in depth and z == _part(tents[k]), "a square")
+                depth[k] = len(tents[k]) - 1
                 z = {("a", k): Fraction(1)}
             else:
                 _need(role == GATE and _only(z, "x1ka"), "a gate")
@@ -170,6 +176,10 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
     parts = ((Fraction(row[j]), nodes[j]) for j in np.flatnonzero(row))
     y = _sum((Fraction(shift), {ONE: 1}), *parts)
     knots.append(b)
+    for k in [k for k in tents if k not in depth]:  # the output collects a last square itself
+        depth[k], last = len(tents[k]) - 1, ("t", k, len(tents[k]) - 1)
+        c = y.get(last, ZERO) / _part(tents[k])[last]
+        y = _sum((1, y), (-c, _part(tents[k])), (c, {("a", k): Fraction(1)}))
     _need(_only(y, "x1kag") and sorted(depth) == list(range(1, len(tents) + 1)), "the output")
     squares = _squares({k: folds.get(k, tents[k][0]) for k in depth}, folds, depth, knots)
     ends, count, slack = _broken(y, knots), len(knots) - 1, ZERO
@@ -202,6 +212,11 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
     )
 
 
+def _part(tents: list[dict]) -> dict:
+    """F_m = v - sum_s g_s / 4^s of a chain of iterates v, g_1, ..., g_m."""
+    return _sum((1, tents[0]), *((-Fraction(1, 4**s), g) for s, g in enumerate(tents) if s))
+
+
 def _broken(z: dict, knots: list[Fraction]) -> list[Fraction]:
     """Values at the knots of the part that is piecewise linear in x."""
     slope = z.get(X, ZERO)
@@ -219,8 +234,8 @@ def _squares(args: dict, folds: dict, depth: dict, knots: list[Fraction]) -> dic
     if not depth:
         return s
     u = s["u"] = _broken(args[1], knots)
-    _need(1 in folds and _only(args[1], "x1k") and args[1].get(X), "the coordinate")
-    _need(all(abs(v) <= 1 for v in u), "the coordinate stays in [-1, 1]")
+    _need(_only(args[1], "x1k") and args[1].get(X), "the coordinate")
+    _need(all(abs(v) <= 1 and (1 in folds or v >= 0) for v in u), "the coordinate's range")
     for k in sorted(depth):
         slope = args[k].get(X, ZERO) / args[1][X]
         rest = _sum((1, args[k]), (-slope, args[1]))
@@ -240,7 +255,7 @@ def _squares(args: dict, folds: dict, depth: dict, knots: list[Fraction]) -> dic
         if abs(slope) >= inner:  # monotone in u, the squares' own errors included
             low, high = min(at), max(at)
         least = -1 if k in folds else 0
-        s.setdefault("open", []).append(not (low >= least and high <= 1))
+        s.setdefault("open", []).append(k > 1 and not (low >= least and high <= 1))
         _need(not s["open"][-1] or k in folds, "an argument that is not negative")
         s["ends"].append([_square(abs(v), depth[k]) for v in at])
     return s
@@ -269,7 +284,7 @@ def _gate(z: dict, knots: list[Fraction], s: dict) -> tuple:
         if barrier:
             rise = max(abs(u[j + 1] - u[j]), Fraction(2))
             _need(barrier * (knots[j + 1] - knots[j]) >= steep * rise, "a gate is steep")
-    _need(u[i] * u[i + 1] < 0, "the coordinate crosses the cell")
+    _need(u[i] * u[i + 1] < 0, "the coordinate crosses the cell")  # so it is folded
     inner = min(abs(u[i]), abs(u[i + 1]))
     _need(-c[0] * inner >= steep - abs(c[0]) * s["steep"][0], "a gate is lifted")
     const, leak = _broken(z, knots)[i], ZERO
@@ -280,14 +295,14 @@ def _gate(z: dict, knots: list[Fraction], s: dict) -> tuple:
     return i, const, Fraction(leak), (i, (float(left), float(right)), steep, leak)
 
 
-def _emulated(s: dict) -> np.ndarray:
+def _emulated(s: dict) -> tuple[np.ndarray, np.ndarray]:
     """What the errors of the squares, each of one sign, add on each cell; ranges are finished.
 
     A_k = (l_k + D_k)^2 + r_k with 0 <= r_k <= e_k: to first order sum_j T_kj r_j, the rest is Q_k.
     """
     n, w = len(s["p"]), np.array([[float(c) for c in row] for row in s["w"]])
     if not n:
-        return np.zeros(len(w))
+        return np.zeros(len(w)), np.zeros(len(w))
     mid, rad, late = np.zeros((n, n, PARTS)), np.zeros((n, n, PARTS)), np.zeros(n)
     for part in range(PARTS):
         box = arb(flint.fmpq(2 * part + 1 - PARTS, PARTS), flint.fmpq(1, PARTS))
@@ -308,7 +323,8 @@ def _emulated(s: dict) -> np.ndarray:
     reach = np.einsum("ik,kjs->ijs", abs(w), rad + 1e-13 * (abs(mid) + rad))
     mid = np.einsum("ik,kjs->ijs", w, mid)
     sides = [np.einsum("j,ijs->is", s["e"], np.maximum(m + reach, 0)).max(1) for m in (mid, -mid)]
-    return (np.maximum(*sides) + abs(w) @ late) * (1 + 1e-12)
+    above, below = ((side + abs(w) @ late) * (1 + 1e-12) for side in sides)
+    return above, below
 
 
 def _plus(*polys: Any) -> list:
@@ -498,7 +514,7 @@ def _executed(layers: list, s: dict, u: float, tiny: float) -> np.ndarray:
                 elif kind == TOOTH:  # the tent map has slope 2: errors of iterate, of the sum
                     g, total = tents.get(k, [folds.get(k, e)] * 2)
                     z, tents[k] = g + r, [2 * g + 4 * r, total + (2 * g + 4 * r) / 4.0**t]
-                elif kind == CARRY:
+                elif kind == CARRY and t:
                     z = tents[k][0] = tents[k][0] + r
                 elif kind == SQUARE:
                     z = tents[k][1] + r

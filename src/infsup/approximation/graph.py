@@ -18,9 +18,10 @@ BITS = {"real": 53, "float64": 53, "float32": 24}
 """Of the weights, by what the certificate speaks of."""
 ONE = -1
 INPUT = 0
-KNOT, COORDINATE, FOLD, TOOTH, CARRY, COLLECTOR, GATE = range(7)
-"""Roles. KNOT: relu(x - k). COORDINATE: x -> u + 1 >= 0. FOLD: relu(l). TOOTH: relu(g - 1/2) of an
-iterate g of the tent map. CARRY: an iterate itself. COLLECTOR: a square. GATE: one cell."""
+KNOT, COORDINATE, FOLD, TOOTH, CARRY, COLLECTOR, GATE, ACCUMULATOR = range(8)
+"""Roles. KNOT: relu(x - k). COORDINATE: x -> u + 1 >= 0. FOLD: relu(l) or relu(-l). TOOTH:
+relu(g - 1/2) of an iterate g of the tent map. CARRY: an iterate itself. COLLECTOR: a square. GATE:
+one cell. ACCUMULATOR: part of a square, f_j + alpha g_j with alpha >= -4^-j."""
 
 Form = dict[int, Fraction]
 
@@ -57,12 +58,13 @@ def _exponent(x: Fraction) -> int:
 
 
 class Graph:
-    """A network under construction."""
+    """A network under construction; its first nodes are the inputs."""
 
-    def __init__(self):
-        self.forms: list[Form] = [{}]
-        self.levels: list[int] = [0]
-        self.roles: list[tuple[int, int, int]] = [(-1, -1, -1)]
+    def __init__(self, inputs: int = 1):
+        self.inputs = inputs
+        self.forms: list[Form] = [{}] * inputs
+        self.levels: list[int] = [0] * inputs
+        self.roles: list[tuple[int, int, int]] = [(-1, -1, -1)] * inputs
 
     def unit(self, given: Form, role: int, chain: int = -1, number: int = -1) -> int:
         """A new unit relu(form); returns its node."""
@@ -99,10 +101,11 @@ class Graph:
         Raises:
             UsageError: a weight is not a number of the dtype.
         """
-        order = sorted(range(1, len(self.forms)), key=lambda i: (self.levels[i], i))
-        place = {INPUT: 0, **{node: i for i, node in enumerate(order, 1)}}
+        order = sorted(range(self.inputs, len(self.forms)), key=lambda i: (self.levels[i], i))
+        place = {i: i for i in range(self.inputs)}
+        place |= {node: i for i, node in enumerate(order, self.inputs)}
         levels = []
-        done, at = 1, 0
+        done, at = self.inputs, 0
         while at < len(order):
             level = self.levels[order[at]]
             here = [n for n in order[at:] if self.levels[n] == level]
@@ -115,7 +118,7 @@ class Graph:
         w, b = np.zeros((1, done), dtype), np.zeros(1, dtype)
         _put(out, place, w, b, 0, dtype)
         roles = np.array([self.roles[n] for n in order], np.int32).reshape(-1, 3)
-        return ReLUNetwork(1, levels, (w, b)), roles
+        return ReLUNetwork(self.inputs, levels, (w, b)), roles
 
 
 def _put(

@@ -17,7 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from infsup.approximation.graph import CARRY, COLLECTOR, COORDINATE, FOLD, GATE, KNOT, TOOTH
+from infsup.approximation.graph import (
+    ACCUMULATOR,
+    CARRY,
+    COLLECTOR,
+    COORDINATE,
+    FOLD,
+    GATE,
+    KNOT,
+    TOOTH,
+)
 from infsup.approximation.structure import Structure
 
 ROUNDOFF = {"float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126)}
@@ -108,6 +117,10 @@ class _Tents:
             self.iterate[chain] = 2 * before + 4 * rounding
             self.total[chain] = self.total[chain] + self.iterate[chain] * 4.0**-number
             return before + rounding
+        if kind == CARRY and number == 0:
+            return self.folds[chain] + rounding
+        if kind == ACCUMULATOR:
+            return moved + rounding
         if kind == CARRY:
             self.iterate[chain] = self.iterate[chain] + rounding
             return self.iterate[chain]

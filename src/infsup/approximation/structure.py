@@ -71,14 +71,17 @@ class Structure:
             found.append(add(line, _composed(q, centre, half)))
         return found
 
-    def emulation(self) -> list[float]:
-        """For every cell an upper bound of what the errors of the squares add."""
+    def emulation(self) -> tuple[np.ndarray, np.ndarray]:
+        """For every cell upper bounds of what the errors of the squares add and take away. [K] each.
+
+        The errors r of the squares have one sign, so N - (line + sum_k W_ik l_k^2) lies in
+        [-below, above] with above = max_u sum_j e_j max(sum_k W_ik spread[k][j](u), 0) + ...
+        """
         if not self.chains:
-            return [0.0] * len(self.lines)
-        table = error_table(self.chains)
+            return np.zeros(len(self.lines)), np.zeros(len(self.lines))
+        value, slope, rest = error_table(self.chains)
         e = np.array([4.0 ** -(m + 1) for m in self.levels])
         w = np.array([[float(c) for c in row] for row in self.weights])
-        value, slope, rest = table
         middle = np.einsum("ik,kjs->ijs", w, value)
         reach = np.abs(np.einsum("ik,kjs->ijs", w, slope))
         size = np.einsum("ik,kjs->ijs", np.abs(w), np.abs(value) + np.abs(slope) + rest)
@@ -86,7 +89,7 @@ class Structure:
         above = np.einsum("j,ijs->is", e, np.maximum(middle + reach, 0)).max(1)
         below = np.einsum("j,ijs->is", e, np.maximum(reach - middle, 0)).max(1)
         second = np.abs(w) @ np.array([float(q) for q in second_order(self.chains, self.levels)])
-        return [float(v) for v in (np.maximum(above, below) + second) * (1 + 1e-12)]
+        return (above + second) * (1 + 1e-12), (below + second) * (1 + 1e-12)
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -168,12 +171,20 @@ class _Reader:
         if role == graph.FOLD:
             self.only(given, name, "k", "a")
             self.earlier(given, chain, name)
+            if chain in self.folds and given == _sum((-1, self.folds[chain])):
+                return _sum((Fraction(1, 2), {("v", chain): Fraction(1)}), (Fraction(1, 2), given))
             if chain in self.folds or chain in self.iterates:
                 raise NoStructure(f"the {name} is out of order")
             self.folds[chain] = given
             return _sum((Fraction(1, 2), {("v", chain): Fraction(1)}), (Fraction(1, 2), given))
         if role == graph.TOOTH:
             return self.tooth(given, chain, number, name)
+        if role == graph.ACCUMULATOR:
+            return self.accumulator(given, chain, number, name)
+        if role == graph.CARRY and number == 0 and chain in self.folds:
+            if given != {("v", chain): Fraction(1)}:
+                raise NoStructure(f"the {name} does not carry the fold of its chain")
+            return given
         if role == graph.CARRY:
             if given != self.iterate(chain, number, name):
                 raise NoStructure(f"the {name} carries something else")
@@ -240,19 +251,52 @@ class _Reader:
             raise NoStructure(f"the {name} is out of order")
         return found[number]
 
+    def partial(self, chain: int, number: int) -> Symbols:
+        """The square f_number of a chain in its symbols."""
+        found = self.iterates[chain]
+        terms = [(-Fraction(1, 4**s), found[s]) for s in range(1, number + 1)]
+        return _sum((1, found[0]), *terms)
+
     def collector(self, given: Symbols, chain: int, name: str) -> Symbols:
-        found = self.iterates.get(chain, [{}])
-        m = len(found) - 1
-        terms = [(-Fraction(1, 4**s), found[s]) for s in range(1, m + 1)]
-        if m < 1 or chain in self.levels or given != _sum((1, found[0]), *terms):
+        m = len(self.iterates.get(chain, [{}])) - 1
+        if m < 1 or chain in self.levels or given != self.partial(chain, m):
             raise NoStructure(f"the {name} does not collect the square of its chain")
         self.levels[chain] = m
         return {("a", chain): Fraction(1)}
+
+    def accumulator(self, given: Symbols, chain: int, number: int, name: str) -> Symbols:
+        """F_j + alpha g_j >= 0 for alpha >= -4^-j.
+
+        Both are affine between multiples of 2^-j; at an odd one g_j = 1 and f_j >= 4^-j, at an even
+        one g_j = 0.
+        """
+        found = self.iterates.get(chain, [])
+        if not 1 <= number < len(found):
+            raise NoStructure(f"the {name} is out of order")
+        rest = _sum((1, given), (-1, self.partial(chain, number)))
+        g = found[number]
+        mark = ("t", chain, number)
+        alpha = rest.get(mark, ZERO) / g[mark]
+        if rest != _sum((alpha, g)) or alpha < -Fraction(1, 4**number):
+            raise NoStructure(f"the {name} may be negative")
+        return given
+
+    def inlined(self, result: Symbols) -> Symbols:
+        """The output, a last square that no unit collects told as one."""
+        open_ = [k for k in self.iterates if k not in self.levels]
+        for chain in open_:
+            m = len(self.iterates[chain]) - 1
+            square, mark = self.partial(chain, m), ("t", chain, m)
+            c = result.get(mark, ZERO) / square[mark]
+            result = _sum((1, result), (-c, square), (c, {("a", chain): Fraction(1)}))
+            self.levels[chain] = m
+        return result
 
     # -- the whole --------------------------------------------------------------------------------
 
     def finish(self, result: Symbols) -> Structure:
         """The structure, with every hypothesis of the lemmas checked."""
+        result = self.inlined(result)
         self.only(result, "output", "k", "a", "g")
         knots = [self.a, *self.knots, self.b]
         count = len(knots) - 1
@@ -382,7 +426,7 @@ def _check_ranges(chains: tuple[Chain, ...], levels: tuple[int, ...]) -> None:
     """|l_k| <= 1, errors of the squares included; l_k >= 0 where it is not folded."""
     basis = shared_basis.basis_of(chains)
     inputs = _input_errors(chains, levels)
-    for k, c in enumerate(chains):
+    for k, c in enumerate(chains[1:], 1):  # the first is the coordinate, seen at the knots
         least = 0 if not c.folded else -1
         low = c.const + sum((min(w, ZERO) for w in c.weights.values()), ZERO) - abs(c.slope)
         high = c.const + sum((max(w, ZERO) for w in c.weights.values()), ZERO) + abs(c.slope)

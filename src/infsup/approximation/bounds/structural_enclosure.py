@@ -1,12 +1,14 @@
 """How far a network of our constructions is from its function, proved from its structure."""
 
 import math
+from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from infsup.approximation import running_error
 from infsup.approximation.cell_error import Piece, sup_error
+from infsup.approximation.lower_bound import fewest_pieces, fewest_units
 from infsup.approximation.problem import Approximate
 from infsup.approximation.structure import NoStructure, Structure, read
 from infsup.core.bound import Bound
@@ -32,7 +34,8 @@ class Enclosed(NamedTuple):
         lower, upper: of sup |f - N| over the domain.
         structure: of the network.
         cells: upper bounds of interpolation, per cell.
-        emulation: likewise of the errors of the squares.
+        centres: what the errors of the squares add on average; counted to interpolation.
+        emulation: upper bounds of the errors of the squares about that.
         executed: likewise of what the dtype's rounding adds; 0 in real arithmetic.
         points: where |f - N| was evaluated for the lower end.
     """
@@ -41,6 +44,7 @@ class Enclosed(NamedTuple):
     upper: float
     structure: Structure
     cells: np.ndarray
+    centres: np.ndarray
     emulation: np.ndarray
     executed: np.ndarray
     points: np.ndarray
@@ -55,24 +59,27 @@ def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
     a, b = problem.domain
     s = read(network.levels, network.out, roles, a, b)
     # a second reader, with other boxes, must come to the same bound
-    emulation = np.array(s.emulation()) * (1 + 2.0**-9)
+    room = 2.0**-9 if len(s.chains) > 1 else 2.0**-30
+    above, below = (side * (1 + room) for side in s.emulation())
+    centres = (above - below) / 2
+    emulation = np.maximum(above - centres, below + centres) * (1 + 2.0**-50)
     executed = np.zeros(len(emulation))
     if problem.dtype != "real":
         executed = running_error.executed(network, roles, s, problem.dtype)
     pieces = [
-        Piece(low, high, poly, float(extra))
-        for low, high, poly, extra in zip(
-            s.knots, s.knots[1:], s.polynomials(), emulation + executed, strict=False
+        Piece(low, high, [poly[0] + Fraction(centre), *poly[1:]], float(extra))
+        for low, high, poly, centre, extra in zip(
+            s.knots, s.knots[1:], s.polynomials(), centres, emulation + executed, strict=False
         )
     ]
     enclosure = Enclosure(problem.f)
     found = sup_error(enclosure, pieces, floor=1e-3 * (problem.eps or 0.0))
-    cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-10), np.inf)
+    cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-14), np.inf)
     slack = float(s.slack)
     upper = upper_end(cells, emulation + executed, slack)
     points, low = lower_end(enclosure, problem, network, float(found.point))
     low = max(low - float(executed.max()) * (1 + 2.0**-40), 0.0)
-    return Enclosed(low, upper, s, cells, emulation, executed, points)
+    return Enclosed(low, upper, s, cells, centres, emulation, executed, points)
 
 
 def upper_end(cells: np.ndarray, emulation: np.ndarray, slack: float) -> float:
@@ -122,7 +129,7 @@ class StructuralEnclosure(Bound):
     The network's parts are recognised in its stored weights, in exact arithmetic: knots, zigzag
     coordinate, tent chains, squares, gates. Each is a lemma with an error bound, so the network is a
     piecewise polynomial up to a known error, and its distance from f is bounded cell by cell with
-    Taylor balls. Where the evidence names no roles, networks of one hidden layer are recognised.
+    Taylor balls. Beside it the proof says how few units any network needs for this error. Where the evidence names no roles, networks of one hidden layer are recognised.
 
     With `dtype="real"` it speaks of the network in real arithmetic, else of the network as executed
     in that dtype: sums in any order, fused or not, subnormals flushed or not (`running_error`).
@@ -183,7 +190,7 @@ class StructuralEnclosure(Bound):
             reason = f"rounding in {problem.dtype} may add {floor:.2g}; eps is {problem.eps:g}"
             return nothing("refused", f"{reason}. Try {better}, or eps above {2 * floor:.1g}")
         s = got.structure
-        c = answer.counts
+        c, (a, b) = answer.counts, problem.domain
         hypotheses = (
             *problem.hypotheses(),
             Hypothesis(
@@ -210,11 +217,13 @@ class StructuralEnclosure(Bound):
                 "lemmas": ("L1 square", "L3 gate", "Taylor"),
                 "roles": np.zeros((0, 3), np.int32) if roles is None else np.asarray(roles),
                 "interpolation": got.cells,
+                "centres": got.centres,
                 "points": got.points,
                 "units": c.units,
                 "nonzero": c.n_nonzero,
                 "edges_and_units": c.n_weights_yarotsky,
                 "layers": c.n_hidden,
+                "fewest_units": fewest_units(fewest_pieces(Enclosure(problem.f), a, b, got.upper)),
             },
             **fields,
         )
