@@ -164,11 +164,11 @@ class _Search:
         p = np.union1d(p, np.linspace(self.a, self.b, 513))
         with np.errstate(all="ignore"):
             f = np.asarray(self.f.values(p), np.float64)
-        n = values(self.levels, self.out, p)
-        d = np.abs(f - n)
+            n = values(self.levels, self.out, p)
+            d = np.abs(f - n)
         good = np.isfinite(d)
         if not good.any():
-            return 0.0, float(np.max(np.abs(n)))
+            return 0.0, 1.0
         return float(d[good].max()), float(max(np.abs(f[good]).max(), np.abs(n[good]).max()))
 
     # -- the function ----------------------------------------------------------------------------
