@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from infsup.cli import (
+    approximating,
     bench,
     certifying,
     checking,
@@ -68,6 +69,7 @@ def _root(
 
 command(app, "list")(listing.list_names)
 command(app, "solve")(solving.solve)
+command(app, "approximate")(approximating.approximate)
 command(app, "check")(checking.check)
 command(app, "verify")(verifying.verify)
 command(app, "report")(reporting.report)
