@@ -1,5 +1,7 @@
 """The tour's own logic; `make tour` itself runs in CI."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,11 @@ from infsup import tour
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
+
+
+def without(monkeypatch, *stops):
+    for stop in stops:
+        monkeypatch.setattr(tour, stop, lambda taken: None)
 
 
 def test_nearest_mean():
@@ -27,7 +34,7 @@ def test_every_stop_is_in_the_gallery():
 
 def test_a_stop_saves_and_is_in_the_table(here, x64, monkeypatch, capfd):
     monkeypatch.setattr(tour, "STOPS", (("double-integrator", "A cart"),))
-    monkeypatch.setattr(tour, "_files", lambda taken: None)
+    without(monkeypatch, "_files", "_approximate", "_verify")
     assert tour.tour() == 0
     out = capfd.readouterr().out
     assert "$ infsup solve double-integrator -o runs/tour/double-integrator" in out
@@ -37,11 +44,13 @@ def test_a_stop_saves_and_is_in_the_table(here, x64, monkeypatch, capfd):
     assert "double-integrator" in table
     assert "certified" in table
     assert "next" in table
+    assert table.split()[-1] == "runs/tour/report/index.html"
+    assert "double-integrator" in pathlib.Path(table.split()[-1]).read_text("utf-8")
 
 
 def test_a_failed_claim_fails_the_tour(here, monkeypatch, capfd):
     monkeypatch.setattr(tour, "shell", lambda typed: 1)
-    monkeypatch.setattr(tour, "_files", lambda taken: None)
+    without(monkeypatch, "_files")
     assert tour.tour() == 1
     assert "✗ failed  infsup solve digits" in capfd.readouterr().out
 
@@ -62,6 +71,15 @@ def test_the_table_holds_the_width(here, monkeypatch, capfd, columns):
     assert max(map(len, capfd.readouterr().out.splitlines())) <= int(columns)
 
 
+def test_a_function_is_typed_so_that_a_shell_would_read_it(here, monkeypatch, capfd):
+    monkeypatch.setattr(tour, "shell", lambda words: 0)
+    tour.Tour().type("approximate", *tour.FUNCTION)
+    assert "$ infsup approximate 'exp(-x)*sin(3*x)' --on 0 6" in capfd.readouterr().out
+
+
 @pytest.mark.slow
-def test_the_whole_tour(here, x64):
+def test_the_whole_tour(here, x64, capfd):
     assert tour.main() == 0
+    last = capfd.readouterr().out.split()[-1]
+    assert last.endswith("runs/tour/report/index.html")
+    assert pathlib.Path(last).is_file()

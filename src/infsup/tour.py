@@ -6,6 +6,7 @@ is saved below `runs/tour` and checked at the end; the tour fails where a claim 
 
 import csv
 import pathlib
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,9 @@ STOPS = (
     ("digits", "Learning: a network reads digits; what is its error on digits to come?"),
     ("digits-softmax", "Optimisation: a convex loss; how far is it from the least there is?"),
     ("hjb-lq-100", "Control: 100 dimensions, noise; is there anything left to gain?"),
+    ("eight-gaussians", "Sampling: a law that is known; how far are the draws from it?"),
 )
+FUNCTION = ("exp(-x)*sin(3*x)", "--on", "0", "6", "--eps", "1e-8")
 
 
 @dataclass
@@ -41,14 +44,14 @@ class Tour:
     def type(self, *typed: str) -> int:
         """Runs a command of the shell as it would be typed; Ctrl-C in it ends the tour."""
         begin()
-        screen.say(f"$ infsup {' '.join(typed)}")
+        screen.say(f"$ infsup {shlex.join(typed)}")
         screen.out.flush()
         code = shell(typed)
         screen.say()
         if code in (130, 143):
             raise KeyboardInterrupt
         if code:
-            self.failed.append(f"infsup {' '.join(typed)}  [exit {code}]")
+            self.failed.append(f"infsup {shlex.join(typed)}  [exit {code}]")
         return code
 
 
@@ -63,9 +66,14 @@ def tour() -> int:
     stops: list[tuple[str, Callable[[], None]]] = [
         (title, lambda name=name: _solve(taken, name)) for name, title in STOPS
     ]
-    stops.append(
-        ("Your own classifier: any file of predictions, two of them paired", lambda: _files(taken))
-    )
+    stops += [
+        (
+            "Approximation: a function and a tolerance; which network is proved to keep it?",
+            lambda: _approximate(taken),
+        ),
+        ("Your own classifier: any file of predictions, two of them paired", lambda: _files(taken)),
+        ("The theorems behind it: each is compared and could fail", lambda: _verify(taken)),
+    ]
     try:
         for number, (title, stop) in enumerate(stops, 1):
             begin()
@@ -73,7 +81,11 @@ def tour() -> int:
             stop()
         begin()
         _heading("Checked again from the files, by a second, small program without JAX")
-        taken.type("check", "-q", *(str(HOME / name) for name, _ in STOPS))
+        saved = [str(HOME / n) for n in _saved() if (HOME / n / "solution.json").exists()]
+        taken.type("check", "-q", *saved)
+        begin()
+        _heading("All of it as one page")
+        taken.type("report", str(HOME), "-o", str(HOME / "report"))
     except KeyboardInterrupt:
         screen.say("The tour was interrupted; what was found so far is saved.", file=sys.stderr)
         return 130
@@ -97,6 +109,23 @@ def _solve(taken: Tour, name: str) -> None:
         return
     solution = load(folder)
     taken.rows.append((name, solution.certificate, solution.seconds["total"]))
+
+
+def _saved() -> tuple[str, ...]:
+    return (*(name for name, _ in STOPS), "function")
+
+
+def _approximate(taken: Tour) -> None:
+    from infsup.core.files import load
+
+    folder = HOME / "function"
+    if taken.type("approximate", *FUNCTION, "-o", str(folder)) == 0:
+        solution = load(folder)
+        taken.rows.append(("function", solution.certificate, solution.seconds["total"]))
+
+
+def _verify(taken: Tour) -> None:
+    taken.type("verify", "--quick", "-q", "-o", str(HOME))
 
 
 def _files(taken: Tour) -> None:
@@ -164,6 +193,7 @@ def _table(taken: Tour, total: float) -> None:
             ("next", "infsup list"),
             ("", "infsup solve hjb-lq-100 -s lam=20"),
             ("", "infsup certify predictions YOUR_FILE.csv"),
+            ("report", str(HOME / "report" / "index.html")),
         ]
     )
 

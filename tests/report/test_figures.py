@@ -222,3 +222,11 @@ def test_what_cannot_be_drawn_is_said(f, word, unchecked):
 def test_an_unknown_verdict_is_said():
     with pytest.raises(UsageError, match="verdict"):
         draw(figure([1.0]), "true")
+
+
+def test_a_cloud_of_points_keeps_its_shape():
+    t = np.linspace(0, 2 * np.pi, 100)
+    ring = figure(np.sin(t), x=np.cos(t), stroke="points")
+    (numbers,) = coordinates(parsed(ring))
+    x, y = np.array(numbers[::3]), np.array(numbers[1::3])  # M x y h 0
+    assert np.ptp(x) / np.ptp(y) == pytest.approx(1, abs=0.08)

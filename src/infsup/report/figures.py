@@ -41,6 +41,7 @@ DRAWING = (
     ".infsup-fig .l{fill:none;stroke-width:1.7;stroke-linejoin:round;stroke-linecap:round}"
     ".infsup-fig .d{fill:none;stroke-width:1.2;stroke-dasharray:4.5 3}"
     ".infsup-fig .p{stroke-width:5;stroke-linecap:round;fill:none}"
+    ".infsup-fig .p.s{stroke-width:2.4}"
     ".infsup-fig .r{stroke-width:2;fill:none}"
     ".infsup-fig .b{fill-opacity:.15;stroke-width:.8;stroke-opacity:.7}"
     ".infsup-fig .a{stroke:var(--c)}.infsup-fig .i{stroke:var(--ink)}"
@@ -166,6 +167,8 @@ def _axes(figure: Figure) -> str:
     y_axis = _axis(heights, figure.log_y, 0.05, flat=False)
     if x_axis is None or y_axis is None:
         return tag("text", "nothing to draw", x=WIDTH / 2, y=HEIGHT / 2, text_anchor="middle")
+    if all(p.curve.stroke == "points" for p in plains) and not (figure.log_x or figure.log_y):
+        x_axis, y_axis = _alike(x_axis, y_axis)
     x_said, x_ticks, x_small = _ticks(x_axis, figure.x)
     y_said, y_ticks, y_small = _ticks(y_axis, figure.y)
     left = max([_LEFT, *(px(words, SIZE) * 0.92 + 10 for _, words in y_ticks)])
@@ -228,6 +231,18 @@ def _axis(values: Sequence[np.ndarray], log: bool, air: float, flat: bool) -> Ax
     if not log and air and 0 <= lo <= 0.3 * hi:
         start = Fraction(0)
     return Axis(start, stop, log)
+
+
+def _alike(x: Axis, y: Axis) -> tuple[Axis, Axis]:
+    """Axes of nearly equal length get one scale, so that a cloud of points keeps its shape."""
+    across, up = x.stop - x.start, y.stop - y.start
+    if not Fraction(2, 3) < across / up < Fraction(3, 2):
+        return x, y
+    wide = up * Fraction(round(WIDTH - _LEFT - _RIGHT - 20), round(HEIGHT - _TOP - _BOTTOM - 30))
+    if wide > across:
+        middle = (x.start + x.stop) / 2
+        return Axis(middle - wide / 2, middle + wide / 2, log=False), y
+    return x, y
 
 
 Tick = tuple[float, str]
@@ -414,7 +429,7 @@ def _points(at: np.ndarray, cls: str) -> str:
         return ""
     if len(at) <= MOST_MARKS:
         spots = dict.fromkeys(f"M{x:.1f} {y:.1f}h0" for x, y in at)
-        return tag("path", d="".join(spots), class_=f"p {cls}")
+        return tag("path", d="".join(spots), class_=f"p{' s' * (len(at) > 150)} {cls}")
     cells = np.unique(np.floor(at[:, ::-1] / _CELL).astype(int), axis=0)  # row by row
     begins = np.concatenate([[True], (np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)])
     starts = np.flatnonzero(begins)

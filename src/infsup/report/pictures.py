@@ -96,6 +96,35 @@ def _controlled(solution: Any) -> Picture | None:
     return Picture(Figure(curves, "cost of a run", "share of the runs, %", caption), (), caption)
 
 
+def _approximated(solution: Any) -> Picture | None:
+    """The error of the network, between the two signs of what is proved of it."""
+    from infsup.core.answers import evaluate
+
+    problem = solution.problem
+    a, b = problem.domain
+    x = np.linspace(a, b, 4_001)
+    error = problem.values(x) - np.asarray(evaluate(problem.accept(solution.answer), x))
+    upper = float(solution.certificate.upper)
+    if not np.isfinite(error).all() or not np.isfinite(upper):
+        return None
+    edges = np.array([a, b])
+    curves = (
+        Curve(edges, np.full(2, upper), "proved", "ink", "dashed"),
+        Curve(edges, np.full(2, -upper), "", "ink", "dashed"),
+        Curve(x, error, "f minus network", "accent"),
+    )
+    caption = f"The error at {len(x):,} points; the dashed lines hold at all of them and between."
+    return Picture(Figure(curves, "x", "error", caption), caption=caption)
+
+
+def _sampled(solution: Any) -> Picture | None:
+    """Draws of the answer beside the target."""
+    from infsup.generative.pictures import picture as drawn
+
+    figure = drawn(solution.problem, solution.answer)
+    return Picture(figure, caption=figure.caption)
+
+
 def _history(solution: Any) -> Picture | None:
     """What the method saw on its way."""
     stages = [s for s in solution.stages if len(s.history.get("step", ())) > 1]
@@ -121,4 +150,9 @@ def _history(solution: Any) -> Picture | None:
     return Picture(Figure(curves, "step", "", caption, log_y=log), caption=caption)
 
 
-_PICTURES = {"EmpiricalRisk": _misread, "ControlProblem": _controlled}
+_PICTURES = {
+    "EmpiricalRisk": _misread,
+    "ControlProblem": _controlled,
+    "Approximate": _approximated,
+    "Transport": _sampled,
+}
