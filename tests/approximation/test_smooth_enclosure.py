@@ -180,7 +180,7 @@ def spike(at, height=1.0, steep=2.0**21):
 
 
 def misses_no_spike():
-    for number, at in enumerate((0.123456, -0.7654321)):
+    for number, at in enumerate((0.123456, 0.5000021)):
         try:
             c = isp.certify(Approximate("0*x", (-1.0, 1.0)), spike(at), SmoothEnclosure())
         except EmptyBracket as alarm:
