@@ -143,7 +143,8 @@ def _steps(answer: Any, dtype: str) -> list[Step]:
         if m.name == "networks.ReLUNetwork":
             for w, b in m["levels"]:
                 put(array(w), array(b), True, False)
-            put(*map(array, m["out"]), False, False)
+            w, b = m["out"]
+            put(array(w), array(b), False, False)
         elif m.name in ("core.Accepted", "networks.Flat"):
             walk(m["answer" if m.name == "core.Accepted" else "inner"])
         elif m.name == "networks.Standardised":

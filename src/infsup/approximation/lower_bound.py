@@ -55,10 +55,10 @@ def _curvature(enclosure: Enclosure, low: float, high: float) -> tuple[float, fl
     try:
         with precision(enclosure.bits):
             second = 2 * enclosure.taylor(hull(low, high), 2)[2]
-            found = lower(second), lower(-second)
+            p, q = lower(second), lower(-second)
     except (NotSmooth, DomainFault):
         return 0.0, 0.0
-    return tuple(v if math.isfinite(v) and v > 0 else 0.0 for v in found)
+    return p if 0 < p < math.inf else 0.0, q if 0 < q < math.inf else 0.0
 
 
 def _pieces(curved: list[tuple[float, float]], low: float, high: float, eps: float) -> int:

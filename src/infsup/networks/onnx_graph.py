@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from infsup.core.errors import FileRejected, UsageError
+from infsup.core.precision import enabled
 from infsup.networks.relu import ReLUNetwork, exact_product
 
 MAX_NUMBERS = 1 << 26
@@ -147,7 +148,7 @@ def read_graph(onnx: Any, model: Any, path: str, size: int) -> Any:
         )
     shape, d = _input_shape(onnx, inputs[0], path)
     smooth = any(n.op_type in SMOOTH and n.domain in ("", "ai.onnx") for n in graph.node)
-    reader = _Chain(d) if smooth else _Units(d)
+    reader: Any = _Chain(d) if smooth else _Units(d)
     values[inputs[0].name] = Affine(np.eye(d), np.zeros(d), shape)
     for number, proto in enumerate(graph.node):
         node = Node(onnx, proto, number, values, path)
@@ -291,7 +292,7 @@ class _Reader:
                     value = np.asarray(node.attributes[key])
                     return value.astype(np.float32) if key.startswith("value_float") else value
         if node.op == "Cast":
-            return ins[0].astype(_dtype(node))
+            return np.asarray(ins[0]).astype(_dtype(node))
         if node.op in simple:
             return simple[node.op](*[v for v in ins if v is not None])
         raise node.refused("It acts on constants.")
@@ -635,7 +636,7 @@ class _Chain(_Reader):
             outs: Any = "scalar" if i == len(self.stages) - 1 and len(b) == 1 else len(b)
             made = eqx.nn.Linear(ins, outs, dtype=jnp.float32, key=jax.random.key(0))
             # with JAX's 64-bit flag off only NumPy holds float64
-            keep = jnp.asarray if single or jax.config.jax_enable_x64 else np.asarray
+            keep = jnp.asarray if single or enabled() else np.asarray
             new = keep(w.astype(dtype)), keep(b.astype(dtype))
             layers.append(eqx.tree_at(_weights, made, new))
             size = len(b)

@@ -318,9 +318,7 @@ class _Search:
             if not new:
                 break
             active = {key: np.concatenate([n[key] for n in new]) for key in self.cells}
-        everything = {
-            key: np.concatenate([d[key] for d in self.done]) for key in (*self.cells, *got)
-        }
+        everything = {key: np.concatenate([d[key] for d in self.done]) for key in self.done[0]}
         return self.finish(everything, rounding)
 
     def halved(self, c: dict[str, np.ndarray], mid: np.ndarray) -> list[dict[str, np.ndarray]]:
@@ -445,7 +443,7 @@ class _Search:
 
 def point(levels: Levels, out: tuple[Any, Any], x: flint.fmpq) -> flint.fmpq:
     """The first output at one point, exactly."""
-    h, zero = [x], flint.fmpq(0)
+    h, zero, new = [x], flint.fmpq(0), [x]
     for w, c in (*levels, (out[0][:1], out[1][:1])):
         new = [rational(v) for v in c.tolist()]
         rows, columns = np.nonzero(w)
