@@ -238,7 +238,7 @@ def _stop(stop: Stop, number: int) -> dict[str, Any]:
         "bracket": Markup(_with_comparators(stop)),
         "kind": _kind_in_words(c),
         "tiles": tiles,
-        "columns": min(7, max(5, len(tiles))),
+        "columns": min(7, max(4, len(tiles))),
         "figure": Markup(figure),
         "caption": caption,
         "rows": rows,

@@ -56,7 +56,15 @@ TITLES = {
     "eight-gaussians": "Sample a law that is known",
     "digits-flow": "Generate digits",
 }
-"""Name in the gallery -> title; else what the certificate is of."""
+"""Name in the gallery -> title; else by the class of the problem, or what the certificate is of."""
+
+_TITLES_BY_CLASS = {
+    "Approximate": "Approximate a function",
+    "EmpiricalRisk": "Learn from rows",
+    "ControlProblem": "Control a system",
+    "Minimize": "Minimise a function",
+    "Transport": "Sample a law",
+}
 
 
 def found_under(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -82,20 +90,18 @@ def read_stop(folder: pathlib.Path) -> Stop | Unreadable:
         shown = picture(solution)
     except Exception as e:  # a user's own answer may raise anything, and the bracket stands
         shown = Picture(None, caption=f"No picture: {type(e).__name__}.")
-    made = [_typed(solution.problem)] if _typed(solution.problem) else []
-    if entry is not None:
-        made = [f"infsup solve {name}"]
+    typed = f"infsup solve {name}" if entry is not None else _typed(solution.problem)
     return Stop(
         name=folder.name,
-        title=TITLES.get(name, c.of),
-        question=entry.title if entry is not None else _question(c),
+        title=TITLES.get(name) or _TITLES_BY_CLASS.get(type(solution.problem).__name__) or c.of,
+        question=entry.title if entry is not None else _question(solution.problem, c),
         certificate=c,
         also=solution.certificates[1:],
         truth=solution.problem.truth,
         comparators=solution.comparators,
         picture=shown,
         cost=_cost(solution),
-        commands=(*made, f"infsup check {folder}"),
+        commands=tuple(command for command in (typed, f"infsup check {folder}") if command),
     )
 
 
@@ -105,7 +111,9 @@ def _gallery() -> Mapping[str, Any]:
     return GALLERY
 
 
-def _question(c: Certificate) -> str:
+def _question(problem: Any, c: Certificate) -> str:
+    if type(problem).__name__ == "Approximate":
+        return f"How far is the network from {problem.name}?"
     return f"{c.quantity[:1].upper()}{c.quantity[1:]} of {c.of}?"
 
 
