@@ -40,6 +40,7 @@ class Transport(Problem):
         grid: the grid's step; None to look for one, 0.0 for none.
         key: of the random split, an int or a typed key.
         share: of the rows to fit, inside (0, 1).
+        standardise: False leaves shift 0 and scale 1: rows are seen as they are.
 
     Raises:
         UsageError: one row, one axis, NaN, a constant column without a grid (names it).
@@ -48,6 +49,7 @@ class Transport(Problem):
     data: Split | None
     mixture: GaussianMixture | None
     grid: float = eqx.field(static=True)
+    standardise: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -56,7 +58,9 @@ class Transport(Problem):
         grid: float | None = None,
         key: Any = 0,
         share: float = 0.8,
+        standardise: bool = True,
     ):
+        self.standardise = standardise
         if isinstance(target, GaussianMixture):
             self.data, self.mixture, self.grid = None, target, 0.0
             return
@@ -128,8 +132,9 @@ class Transport(Problem):
         s = self.data
         new = object.__new__(Transport)
         seen = Split(s.fit, None, s.fit_index, None, s.name, s.source, s.data_hash)
-        for name, value in (("data", seen), ("mixture", None), ("grid", self.grid)):
-            object.__setattr__(new, name, value)
+        for name in ("mixture", "grid", "standardise"):
+            object.__setattr__(new, name, getattr(self, name))
+        object.__setattr__(new, "data", seen)
         return new
 
     def rows(self, side: str) -> SeenRows:
@@ -169,7 +174,7 @@ class Transport(Problem):
     @property
     def frame(self) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
         """(shift, scale), float32: methods see (x - shift)/scale."""
-        if self.mixture is not None:
+        if self.mixture is not None or not self.standardise:
             return jnp.zeros(self.dim, jnp.float32), jnp.ones(self.dim, jnp.float32)
         x = jnp.asarray(self._fitted, jnp.float32).reshape(len(self._fitted), -1)
         spread = jnp.sqrt(x.var(0) + self.grid**2 / 12)
