@@ -19,7 +19,6 @@ from infsup.networks import ReLUNetwork, from_equinox, from_onnx, to_onnx
 from infsup.networks.recipes import Standardised
 from infsup.numerics import piecewise_linear as pl
 from infsup.numerics.enclosure import Enclosure, program_of
-from infsup.numerics.sup_distance import point
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -263,4 +262,4 @@ def test_units_and_pieces():
     net = from_equinox(mlp(6, 2, 9))
     assert net.pieces(-1.0, 1.0) <= lb.most_pieces(net.widths) <= 2**net.counts.units
     x = pl.rational(0.25)
-    assert float(point(net.levels, net.out, x)) == pytest.approx(net.values(np.array([0.25]))[0])
+    assert float(pl.point(net.levels, net.out, x)) == pytest.approx(net.values(np.array([0.25]))[0])

@@ -65,7 +65,7 @@ def violations(levels, out, x, cells):
         i = min(max(bisect.bisect_right(grid, q) - 1, 0), len(grid) - 2)
         yl, yr = (pl.rational(float(v)) for v in cells.y[i : i + 2])
         line = yl + (yr - yl) * (q - grid[i]) / (grid[i + 1] - grid[i])
-        far = abs(sd.point(levels, out, q) - line)
+        far = abs(pl.point(levels, out, q) - line)
         # a grid point belongs to both of its cells
         claims = [cells.error[i]] + ([cells.error[i - 1]] if i and q == grid[i] else [])
         bad += any(far > pl.rational(float(c)) for c in claims)
@@ -118,7 +118,7 @@ def test_a_wide_first_level_is_taken_out_soundly():
         cells = pl.describe(levels, out, x)
         grid = np.linspace(0, len(x) - 1, 40).astype(int)
         for i in grid:
-            y = sd.point(levels, out, pl.rational(float(x[i])))
+            y = pl.point(levels, out, pl.rational(float(x[i])))
             far = abs(y - pl.rational(float(cells.y[i])))
             assert far <= pl.rational(float(cells.error[min(i, len(x) - 2)]))
         assert cells.error.max() < 1e-9
@@ -179,11 +179,11 @@ def distance_faults(count, seed, **more):
         got = sd.sup_distance(f, levels, out, a, b)
         xs, (ys,) = pl.exact_pieces(levels, out, a, b)
         more = [pl.rational(v) for v in np.linspace(a, b, 40).tolist()]
-        points = [*zip(xs, ys, strict=True), *((q, sd.point(levels, out, q)) for q in more)]
+        points = [*zip(xs, ys, strict=True), *((q, pl.point(levels, out, q)) for q in more)]
         with precision(128):
             for q, y in points:
                 faults += not lower(abs(f.ball(arb(q)) - arb(y))) <= got.upper
-            y = sd.point(levels, out, pl.rational(got.at))
+            y = pl.point(levels, out, pl.rational(got.at))
             faults += not upper(abs(f.ball(exact(got.at)) - arb(y))) >= got.lower
         wide += got.upper - got.lower > 0.011 * got.upper and got.upper > 1e-13
     return faults, wide

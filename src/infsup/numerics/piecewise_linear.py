@@ -85,6 +85,18 @@ def exact_pieces(
     return xs, _affine(*out, values, len(xs))
 
 
+def point(levels: Levels, out: tuple[Any, Any], x: flint.fmpq) -> flint.fmpq:
+    """The first output at one point, exactly."""
+    h, zero, new = [x], flint.fmpq(0), [x]
+    for w, c in (*levels, (out[0][:1], out[1][:1])):
+        new = [rational(v) for v in np.asarray(c, np.float64).tolist()]
+        for i, k in zip(*np.nonzero(w), strict=True):
+            if h[k] != 0:
+                new[i] += rational(float(w[i, k])) * h[k]
+        h += [v if v > 0 else zero for v in new]
+    return new[0]
+
+
 def count_pieces(
     levels: Levels, out: tuple[Any, Any], a: float, b: float, budget: int = BUDGET
 ) -> int:
@@ -168,7 +180,7 @@ def _refined(v: list[flint.fmpq], crossing: dict[int, list[flint.fmpq]]) -> list
 MAX_POINTS = 1_000_000
 MAX_NUMBERS = 1 << 27
 """In the largest array that the search may hold."""
-BLOCK = 1 << 17
+BLOCK = 1 << 20
 WIDE, STRIP = 256, 256
 """A first level with more units is taken out strip by strip, of so many cells."""
 """Numbers in one array of the passes below."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import flint
 import numpy as np
-from flint import arb
+from flint import arb, arb_mat
 
 from infsup.core.errors import UsageError
 from infsup.numerics.enclosure import (
@@ -160,8 +160,8 @@ class _Search:
     def guess(self, x: np.ndarray) -> tuple[float, float]:
         """About sup |f - N|, and about the size of both, from samples."""
         p = np.union1d(x, (x[:-1] + x[1:]) / 2)
-        p = p[np.linspace(0, len(p) - 1, min(len(p), 2049)).astype(int)]
-        p = np.union1d(p, np.linspace(self.a, self.b, 513))
+        p = p[np.linspace(0, len(p) - 1, min(len(p), 1025)).astype(int)]
+        p = np.union1d(p, np.linspace(self.a, self.b, 257))
         with np.errstate(all="ignore"):
             f = np.asarray(self.f.values(p), np.float64)
             n = values(self.levels, self.out, p)
@@ -420,11 +420,10 @@ class _Search:
                 break
         best, at = 0.0, self.held(self.a)
         at = self.a if at is None else at
-        for p, r in points.items():
-            x = rational(p)
-            y = point(self.levels, self.out, x)
+        found = in_balls(self.levels, self.out, list(points))
+        for (p, r), y in zip(points.items(), found, strict=True):
             with precision(self.f.bits):
-                low = lower(abs(self.f.ball(exact(p)) - arb(y)).lower() - arb(r))
+                low = lower(abs(self.f.ball(exact(p)) - y).lower() - arb(r))
                 low = math.nextafter(low, 0.0)
             if low > best:
                 best, at = low, p
@@ -441,17 +440,21 @@ class _Search:
         return None
 
 
-def point(levels: Levels, out: tuple[Any, Any], x: flint.fmpq) -> flint.fmpq:
-    """The first output at one point, exactly."""
-    h, zero, new = [x], flint.fmpq(0), [x]
-    for w, c in (*levels, (out[0][:1], out[1][:1])):
-        new = [rational(v) for v in c.tolist()]
-        rows, columns = np.nonzero(w)
-        for i, k, v in zip(rows.tolist(), columns.tolist(), w[rows, columns].tolist(), strict=True):
-            if h[k] != 0:
-                new[i] += rational(v) * h[k]
-        h += [v if v > 0 else zero for v in new]
-    return new[0]
+def in_balls(levels: Levels, out: tuple[Any, Any], x: list[float]) -> list[arb]:
+    """The first output at points, in balls of 256 bits."""
+    zero, h = arb(0), [[arb(v) for v in x]]
+    with precision(256):
+        for i, (w, c) in enumerate((*levels, (out[0][:1], out[1][:1]))):
+            used = np.flatnonzero(np.any(w != 0, axis=0))
+            weights = arb_mat(len(c), len(used), [arb(v) for v in w[:, used].ravel().tolist()])
+            z = weights * arb_mat(len(used), len(x), [v for k in used for v in h[k]])
+            z = z.entries()
+            for row, bias in enumerate(c.tolist()):
+                values = [v + bias for v in z[row * len(x) : (row + 1) * len(x)]]
+                if i < len(levels):
+                    values = [v if v >= 0 else v.max(zero) for v in values]
+                h.append(values)
+    return h[-1]
 
 
 def _in_balls(
