@@ -77,7 +77,7 @@ def test_two_theorems_are_told_and_saved(shell, tmp_path):
     lines = said.out.splitlines()
     assert lines[0].startswith("✓ A03  A network squares")
     assert lines[0].endswith(" s")
-    assert "1/16384 = 1/16384" in lines[1]
+    assert "1/16 = 1/16" in lines[1]
     assert lines[2].startswith("✓ C20")
     assert "2 held, 0 refuted." in said.out
     assert lines[-1].split() == ["next", "infsup", "report", "--open"]
@@ -90,7 +90,7 @@ def test_two_theorems_are_told_and_saved(shell, tmp_path):
         *("id", "title", "statement", "hypotheses", "source", "pillar", "verdict", "compared"),
         *("figure", "notes", "seconds", "file", "line", "code"),
     }
-    assert (a["id"], a["verdict"], a["compared"][0]["measured"]) == ("A03", "certified", "1/16384")
+    assert (a["id"], a["verdict"], a["compared"][0]["measured"]) == ("A03", "certified", "1/16")
     assert c["figure"]["curves"]
     assert [p.name for p in (tmp_path / "runs" / "verify").iterdir()] == ["verify.json"]
 

@@ -11,10 +11,10 @@ from infsup.theorems.registry import Compared, Finding, generator, short, theore
 @theorem(
     "D04",
     "The verification identity: what a control costs above the best",
-    statement=r"J(u)-V(x_0)=\int_0^T\!\Big[H\big(x,u,\nabla V\big)-\min_{v}H\big(x,v,\nabla V\big)"
-    r"\Big]dt=\int_0^T\!(u-u^*)^{\mathsf T}R\,(u-u^*)\,dt",
+    statement=r"J(u)-V(x_0)=\int_0^T\!\Big[H(x,u)-\min_{v}H(x,v)\Big]\,dt,\qquad"
+    r" H(x,u)-\min_{v}H(x,v)=(u-u^*)^{\mathsf T}R\,(u-u^*)",
     hypotheses=(
-        "V is C¹ and solves the Hamilton-Jacobi-Bellman equation along the path",
+        "H(x, u) = l(x, u) + ⟨∇V, f(x, u)⟩, V is C¹ and solves Hamilton-Jacobi-Bellman",
         "for the second equality: cost xᵀQx + uᵀRu, dynamics affine in u",
     ),
     source="[fleming2006controlled], Theorem I.5.1; completion of squares",
@@ -93,7 +93,7 @@ def verification_identity(size, key, broken=False):
 @theorem(
     "D05",
     "A subsolution bounds the cost of every control from below",
-    statement=r"v_t+\min_u H(x,u,\nabla v)\ge0,\quad v(T,\cdot)\le g"
+    statement=r"v_t+\min_u H(x,u,\nabla v)\ge0,\qquad v(T,\cdot)\le g"
     r"\;\Longrightarrow\; v(0,x_0)\le V(x_0)\le J(u)\ \text{ for all } u",
     hypotheses=("v is C¹", "the inequality holds on the whole domain, for all t"),
     source="[vinter1993convex], Theorem 2.1 (weak duality); derived here",
