@@ -278,8 +278,11 @@ def a_mish_network(x):
     return jnp.dot(np.cos(w), jnp.tanh(jax.nn.softplus(w * x + 1)))
 
 
-@pytest.mark.parametrize("answer", [a_mish_network, mlp(jax.nn.elu, width=3, depth=1)])
+@pytest.mark.parametrize(
+    "answer", [lambda: a_mish_network, lambda: mlp(jax.nn.elu, width=3, depth=1)]
+)
 def test_what_has_no_layers_that_are_known_is_taken_as_a_program(answer, tmp_path):
+    answer = answer()
     problem = Approximate("sin(3*x)", (-1.0, 1.0))
     isp.solve(problem, Given(answer), bounds=(SmoothEnclosure(),)).save(tmp_path / "s")
     c = isp.load(tmp_path / "s").certificate
