@@ -123,3 +123,34 @@ def test_it_is_stored_and_checked(tmp_path):
     again = isp.load(tmp_path / "s")
     assert isinstance(again.answer.activation, ExactGELU)
     assert float(again.answer(jnp.asarray(0.3))) == float(s.answer(jnp.asarray(0.3)))
+
+
+def test_harmful_changes_of_single_weights_are_rejected(tmp_path):
+    """The truth of a changed network comes from SciPy's erf on a grid."""
+    from scipy.special import erf
+
+    s = square(GELUSquare(8, 1.0))
+    s.save(tmp_path / "s")
+    document, arrays = read_folder(tmp_path / "s")
+    problem, answer, claims = (
+        decode(document[k], arrays) for k in ("problem", "answer", "certificates")
+    )
+    claim, first, last = claims[0], *answer["layers"]
+    x = np.linspace(-1, 1, 2001)
+    rng = np.random.default_rng(0)
+    harmful = 0
+    for _ in range(40):
+        layer, name = (first, last)[rng.integers(2)], ("weight", "bias")[rng.integers(2)]
+        before = layer.fields[name]
+        changed = before.copy()
+        at = tuple(rng.integers(n) for n in changed.shape)
+        changed[at] = (changed[at] + 1e-3) * (1 + 10.0 ** -rng.integers(1, 9))
+        layer.fields[name] = changed
+        z = x[:, None] * first["weight"].T + first["bias"]
+        y = z / 2 * (1 + erf(z / np.sqrt(2))) @ last["weight"].T + last["bias"]
+        lower, upper = check_smooth.SmoothEnclosure(problem, answer, claim["proof"])
+        if np.abs(y[:, 0] - x**2).max() > 1.001 * claim["upper"]:
+            harmful += 1
+            assert upper > claim["upper"]
+        layer.fields[name] = before
+    assert harmful > 30

@@ -103,6 +103,10 @@ class _Distance:
                 bounds.append(upper(got))
                 if bounds[-1] <= claimed:
                     return claimed
+        with contextlib.suppress(DomainFault):
+            here = abs(point[0] - self.f.ball(middle))
+            if lower(here) > claimed:  # no smaller box will show it
+                return upper(here)
         cut = x / 2 + y / 2
         if depth >= DEEPEST or not x < cut < y:
             return min(bounds, default=math.inf)
