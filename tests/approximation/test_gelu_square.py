@@ -139,7 +139,7 @@ def test_harmful_changes_of_single_weights_are_rejected(tmp_path):
     x = np.linspace(-1, 1, 2001)
     rng = np.random.default_rng(0)
     harmful = 0
-    for _ in range(40):
+    for _ in range(12):
         layer, name = (first, last)[rng.integers(2)], ("weight", "bias")[rng.integers(2)]
         before = layer.fields[name]
         changed = before.copy()
@@ -148,9 +148,9 @@ def test_harmful_changes_of_single_weights_are_rejected(tmp_path):
         layer.fields[name] = changed
         z = x[:, None] * first["weight"].T + first["bias"]
         y = z / 2 * (1 + erf(z / np.sqrt(2))) @ last["weight"].T + last["bias"]
-        lower, upper = check_smooth.SmoothEnclosure(problem, answer, claim["proof"])
+        _, upper = check_smooth.SmoothEnclosure(problem, answer, claim["proof"])
         if np.abs(y[:, 0] - x**2).max() > 1.001 * claim["upper"]:
             harmful += 1
             assert upper > claim["upper"]
         layer.fields[name] = before
-    assert harmful > 30
+    assert harmful > 8
