@@ -35,5 +35,5 @@ def _drawn(verdict: str, kind: str, more: str = "", bare: bool = False) -> str:
         body += bar(kind, _A, _B, _Y) + post(_A, _Y) + post(_B, _Y)
     return tag(
         "svg", body + more, xmlns=NAMESPACE, class_=f"br infsup-br {verdict}", aria_hidden="true",
-        width="100%", height="62" if "tl" in more or "cl" in more else "40",
+        width="100%", height="62" if "text" in more and 'y="55"' in more else "40",
     )  # fmt: skip

@@ -139,7 +139,7 @@ def _history(solution: Any) -> Picture | None:
     if not values:
         return None
     positive = np.concatenate([v[v > 0] for v in values.values()])
-    log = bool(len(positive)) and positive.max() > 100 * positive.min()
+    log = len(positive) > 0 and bool(positive.max() > 100 * positive.min())
     inks = ("accent", "ink")
     curves = tuple(
         Curve(step, v, n.replace("_", " "), ink)  # type: ignore[arg-type]
