@@ -84,7 +84,7 @@ def test_two_theorems_are_told_and_saved(shell, tmp_path):
     record = saved(tmp_path)
     assert (record["kind"], record["schema"], record["size"]) == ("verify", 1, "quick")
     assert record["key"] == 0
-    assert set(record["versions"]) >= {"infsup", "python"}
+    assert set(record["versions"]) >= {"infsup", "python", "jax"}
     a, c = record["theorems"]
     assert set(a) >= {
         *("id", "title", "statement", "hypotheses", "source", "pillar", "verdict", "compared"),
@@ -128,6 +128,20 @@ def test_a_crash_or_a_hang_is_that_theorem_alone(mine, tmp_path):
     assert again.code == 1
     assert [t["id"] for t in again.json["theorems"]] == ["Z02", "Z03"]
     assert again.json["theorems"][0]["verdict"] == "certified"
+
+
+def test_an_interrupt_keeps_what_was_found(shell, tmp_path, monkeypatch):
+    answer = {"verdict": "certified", "compared": [], "figure": None, "notes": "", "error": ""}
+
+    def one(theorems, **_):
+        yield theorems[0], {**answer, "seconds": 0.1}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("infsup.theorems.pool.run", one)
+    said = shell("verify", "C", "--quick")
+    assert said.code == 130
+    assert [t["id"] for t in saved(tmp_path)["theorems"]] == ["C13"]
+    assert "Interrupted: 1 of 2 were not run." in said.err
 
 
 def test_a_variant_that_cannot_break_is_a_failure(mine, tmp_path):

@@ -1,5 +1,6 @@
 """`infsup verify`: compares the theorems with what the library computes, in spawned processes."""
 
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infsup import __version__
-from infsup.cli.exits import DONE, FAILED, NOTHING, UNREADABLE, USAGE, ShellError
+from infsup.cli.exits import DONE, FAILED, INTERRUPTED, NOTHING, UNREADABLE, USAGE, ShellError
 from infsup.cli.screen import screen
 from infsup.core.errors import UsageError
 
 if TYPE_CHECKING:
     from infsup.theorems.registry import Theorem
 
-SECONDS = {"quick": 60.0, "default": 240.0, "full": 1800.0}
+SECONDS = {"quick": 120.0, "default": 240.0, "full": 1800.0}
 """What one check may take before it counts as hung."""
 
 WORDS = {"certified": "held", "refuted": "refuted"}
@@ -96,24 +97,37 @@ def verify(
         raise ShellError(f"`--timeout {timeout:g}` is no time", remedy="--timeout 60")
     size = "quick" if quick else "full" if full else "default"
     begun = time.monotonic()
-    found = _run(chosen, size, key, broken, jobs, timeout or SECONDS[size])
+    found: dict[str, Any] = {}
+    try:
+        _run(chosen, found, size, key, broken, jobs, timeout or SECONDS[size])
+    except KeyboardInterrupt:
+        if not found:
+            raise
     seconds = time.monotonic() - begun
-    ill = [i for i, f in found.items() if _ill(f, broken)]
-    code = FAILED if ill else DONE
+    left = len(chosen) - len(found)
+    chosen = [t for t in chosen if t.id in found]
+    ill = [t.id for t in chosen if _ill(found[t.id], broken)]
+    code = INTERRUPTED if left else FAILED if ill else DONE
     document = {
         "kind": "verify",
         "schema": 1,
         "size": size,
         "broken": broken,
         "seconds": round(seconds, 3),
-        "versions": {"infsup": __version__, "python": platform.python_version()},
+        "versions": {
+            "infsup": __version__,
+            "python": platform.python_version(),
+            **{n: importlib.metadata.version(n) for n in ("jax", "numpy", "scipy")},
+        },
         "key": key,
         "theorems": [{**t.as_dict(), **found[t.id]} for t in chosen],
     }
     path = output / name
     _write(path, document)
     _summary(found, ill, seconds, min(jobs, len(chosen)), broken, size, path)
-    verdict = "done" if code == DONE else "fails"
+    if left:
+        screen.note(f"Interrupted: {left} of {left + len(chosen)} were not run.")
+    verdict = {DONE: "done", FAILED: "fails"}.get(code, "interrupted")
     screen.emit({"status": {"verdict": verdict, "exit": code}, "saved": str(path), **document})
     return code
 
@@ -159,11 +173,17 @@ def _ill(found: Mapping[str, Any], broken: bool) -> bool:
 
 
 def _run(
-    chosen: "list[Theorem]", size: str, key: int, broken: bool, jobs: int, timeout: float
-) -> dict[str, Any]:
+    chosen: "list[Theorem]",
+    found: dict[str, Any],
+    size: str,
+    key: int,
+    broken: bool,
+    jobs: int,
+    timeout: float,
+) -> None:
+    """Fills `found` as answers come, so that an interrupt loses none of them."""
     from infsup.theorems.pool import run
 
-    found: dict[str, Any] = {}
     shown = 0
     running: list[str] = []
     with _Bar(len(chosen)) as bar:
@@ -184,14 +204,13 @@ def _run(
         )
         for t, answer in answers:
             found[t.id] = answer
-            running.remove(t.id)
+            running[:] = [i for i in running if i != t.id]
             bar.tell(len(found), running)
             # lines come in the order of the ids, whichever check ends first
             while shown < len(chosen) and chosen[shown].id in found:
                 there = chosen[shown]
                 bar.above(lambda t=there: _line(t, found[t.id], broken))
                 shown += 1
-    return found
 
 
 class _Bar:
