@@ -15,7 +15,7 @@ from flint import arb, arb_mat
 from infsup.core.encoding import Record
 from infsup.core.errors import FileRejected
 from infsup.core.program import Program
-from infsup.numerics.enclosure import Enclosure, NotSmooth, hull, lower, precision, upper
+from infsup.numerics.enclosure import Enclosure, NotSmooth, hull, lower, precision
 
 BITS = 256
 STRIP = 256
@@ -211,14 +211,16 @@ def _network(steps: list[Step], x: list[arb], floats: tuple[float, float]) -> An
     (unit, least), cells = floats, len(x) - 1
     h, y, zero = [list(x)], list(x), arb(0)
     e = r = np.zeros((1, cells))
-    top = np.full((1, cells), max(abs(upper(x[0])), abs(upper(x[-1])), abs(lower(x[0]))))
+    far = np.abs([float(v.mid()) for v in x])
+    top = np.maximum(far[:-1], far[1:])[None] * UP
+    passed: list[Any] = []
     for s in steps:
         used = np.flatnonzero(np.any(s.w != 0, axis=0))
         weights = arb_mat(len(s.b), len(used), [arb(v) for v in s.w[:, used].ravel().tolist()])
         z = (weights * arb_mat(len(used), len(x), [v for k in used for v in h[k]])).entries()
         taken = s.taken or ((zero, zero),) * len(s.b)
         rows = [
-            [v + (c + p * q) for v, q in zip(z[i * len(x) :], x, strict=False)]
+            [v + (c + p * q) for v, q in zip(z[i * len(x) : (i + 1) * len(x)], x, strict=True)]
             for i, (p, c) in enumerate(
                 (p, c + arb(b)) for (p, c), b in zip(taken, s.b.tolist(), strict=True)
             )
@@ -227,9 +229,10 @@ def _network(steps: list[Step], x: list[arb], floats: tuple[float, float]) -> An
         terms = int(np.count_nonzero(s.w, axis=1).max(initial=0)) + s.terms + 2
         own = 1.001 * terms * unit / (1 - terms * unit)
         deviation = size @ e[used] * UP
-        executed = size @ (r[used] + own * (top[used] + r[used])) + own * (bias + s.hidden)
+        local = own * (size @ (top[used] + r[used]) + bias + s.hidden) + 6 * unit * s.hidden
         far = size.max(initial=0.0) + top[used].max(initial=0.0) + 2
-        executed = (executed + 6 * unit * s.hidden) * UP + 6 * (terms + 4) * least * far
+        local = local * UP + 6 * (terms + 4) * least * far
+        executed = size @ r[used] * UP + local
         at = np.array([[float(v.mid()) for v in row] for row in rows])
         wrong = np.array([[float(v.rad()) for v in row] for row in rows]) + np.abs(at) * 1e-15
         above = np.maximum((at + wrong)[:, :-1], (at + wrong)[:, 1:]) + 1e-300
@@ -240,11 +243,35 @@ def _network(steps: list[Step], x: list[arb], floats: tuple[float, float]) -> An
             clear = (sign[:, :-1] == sign[:, 1:]) & (sign[:, :-1] != 0)
             bent = np.minimum(np.maximum(above, 0), np.maximum(-below, 0))
             deviation = np.where(clear, deviation, (deviation + bent) * UP)
-            executed = np.where(above + (deviation + executed) * UP < 0, 0.0, executed)
+            far = (deviation + executed) * UP
+            passed.append((s, len(h), below - far > 0, above + far < 0, local))
+            executed = np.where(above + far < 0, 0.0, executed)
             deviation = np.where(above + deviation * UP < 0, 0.0, deviation)
             rows = [[v if v >= 0 else zero if v <= 0 else v.max(zero) for v in row] for row in rows]
+        else:
+            passed.append((s, len(h), True | (above > 0), False & (above > 0), local))
         high = np.maximum(above, 0) if s.relu else np.maximum(above, -below)
         h, y = h + rows, rows[0]
         e, r = np.concatenate([e, deviation]), np.concatenate([r, executed])
         top = np.concatenate([top, (high + deviation) * UP])
-    return y, e[-1], r[-1] if unit else np.zeros(cells)
+    return y, e[-1], np.minimum(r[-1], _reach(passed, len(h))) if unit else np.zeros(cells)
+
+
+def _reach(passed: list[Any], nodes: int) -> np.ndarray:
+    """What the roundings of all units do to the output, by the derivatives of it on each cell.
+
+    A unit passes all of a perturbation where it is on in reals and executed, nothing where it is
+    off, else a part: derivatives are intervals, a middle and a radius.
+    """
+    shape = nodes, passed[0][-1].shape[1]
+    middle, radius, total = np.zeros(shape), np.zeros(shape), np.zeros(shape[1])
+    middle[-1] = 1.0
+    for s, start, on, off, local in reversed(passed):
+        here = slice(start, start + len(local))
+        m, q = middle[here], radius[here]
+        q = np.where(off, 0.0, np.where(on, q, q + np.abs(m) / 2))
+        m = np.where(off, 0.0, np.where(on, m, m / 2))
+        total = total + ((np.abs(m) + q) * local).sum(axis=0) * UP
+        middle[:start] += s.w.T @ m
+        radius[:start] += np.abs(s.w).T @ (q + 1e-10 * np.abs(m)) * UP
+    return total

@@ -418,11 +418,11 @@ def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
     h, d = np.zeros((nodes, points)), np.zeros((nodes, points))
     e, executed = np.zeros((nodes, points - 1)), np.zeros((nodes, points - 1))
     h[0] = x
-    done = 1
+    done, passed = 1, []
     with np.errstate(over="ignore", invalid="ignore"):
         for m in maps[:-1]:
             new = slice(done, done + len(m.c))
-            z, dz, ez, rz = _propagate(m, h, d, e, executed, floats)
+            z, dz, ez, rz, local = _propagate(m, h, d, e, executed, floats)
             low, high = np.nextafter(z - dz, -np.inf), np.nextafter(z + dz, np.inf)
             above = np.maximum(high[:, :-1], high[:, 1:])
             below = np.minimum(low[:, :-1], low[:, 1:])
@@ -432,9 +432,13 @@ def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
             # a unit that is off with room for all errors is 0 on the whole cell
             e[new] = np.where(above + 1.001 * ez < 0, 0.0, bent)
             if floats.unit:
-                executed[new] = np.where(above + 1.001 * (ez + rz) < 0, 0.0, rz)
+                far = 1.001 * (ez + rz)
+                executed[new] = np.where(above + far < 0, 0.0, rz)
+                passed.append((m, new, below - far > 0, above + far < 0, local))
             done += len(m.c)
-        y, dy, ey, ry = _propagate(maps[-1], h, d, e, executed, floats)
+        y, dy, ey, ry, local = _propagate(maps[-1], h, d, e, executed, floats)
+        if floats.unit:
+            ry = np.minimum(ry, local + _reach(maps[-1], passed, nodes))
         error = (ey[0] + np.maximum(dy[0, :-1], dy[0, 1:])) * (1 + 4 * UNIT)
     if not (np.isfinite(y).all() and np.isfinite(error).all() and np.isfinite(ry).all()):
         raise TooMuchWork(
@@ -442,6 +446,43 @@ def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
             remedy="a shorter interval, or smaller weights",
         )
     return Cells(x, y[0], error, ry[0])
+
+
+def _reach(
+    last: _Map,
+    passed: list[tuple[_Map, slice, np.ndarray, np.ndarray, np.ndarray]],
+    nodes: int,
+) -> np.ndarray:
+    """What the roundings of all units do to the output, on cells.
+
+    Where both the real and the executed unit are on, relu passes a perturbation as it is; where
+    both are off, it passes nothing; else a part of it, between 0 and all. So a perturbation local
+    to a unit reaches the output times the derivative along the cell's own pattern, here as a
+    middle and a radius, which in deep networks is far less than the product of the |W|.
+    """
+    cells = passed[0][2].shape[1] if passed else 0
+    middle, radius = np.zeros((nodes, cells)), np.zeros((nodes, cells))
+    total = np.zeros((1, cells))
+    if not passed:
+        return np.zeros((1, 1))
+    middle[last.used] = last.w.T
+    for m, new, on, off, local in reversed(passed):
+        a, r = middle[new], radius[new]
+        size = np.abs(a)
+        some = ~on & ~off
+        r = np.where(some, (size / 2 + r) * (1 + 4 * UNIT), r)
+        a = np.where(some, a / 2, a)
+        a[off] = r[off] = 0.0
+        size = np.abs(a)
+        total = total + ((size + r) * local).sum(axis=0)
+        gamma = 1.001 * (len(a) + 4) * UNIT
+        middle[m.used] += m.w.T @ a
+        # the sums above round, as do those of the blocks that were read before
+        more = m.size.T @ (r + gamma * size) * (1 + 4 * gamma)
+        radius[m.used] = (radius[m.used] + more) * (1 + 4 * UNIT) + 2 * UNIT * np.abs(
+            middle[m.used]
+        )
+    return total * (1 + (nodes + 16) * UNIT) + nodes * LEAST
 
 
 def bend(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -458,8 +499,11 @@ def bend(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def _propagate(
     m: _Map, h: np.ndarray, d: np.ndarray, e: np.ndarray, executed: np.ndarray, floats: Floats
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """An affine map: values and their errors at points; deviations and roundings on cells."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """An affine map: values and their errors at points; deviations and roundings on cells.
+
+    Last are the roundings of the map itself, without those of what it reads.
+    """
     h, d, e = h[m.used], d[m.used], e[m.used]
     wide = 1 + 4 * m.gamma + 16 * UNIT
     # what underflow may take away, with room
@@ -469,7 +513,8 @@ def _propagate(
     dz = (m.size @ (d + m.gamma * np.abs(h)) + m.gamma * m.bias) * wide + (tiny + m.loose)
     ez = (m.size @ e) * wide + tiny
     if not floats.unit:
-        return z, dz, ez, np.zeros((1, ez.shape[1]))
+        none = np.zeros((1, ez.shape[1]))
+        return z, dz, ez, none, none
     executed = executed[m.used]
     top = np.abs(h) + d
     top = (np.maximum(top[:, :-1], top[:, 1:]) + e + executed) * (1 + 8 * UNIT)
@@ -483,5 +528,5 @@ def _propagate(
         )
     flushed = 6 * (m.terms + 4) * floats.least * (far + np.max(top, initial=0.0))
     rest = own * (m.bias + m.hidden) + 5 * floats.unit * m.near
-    rz = m.size @ (executed + own * top) + rest
-    return z, dz, ez, rz * wide + flushed * (1 + own)
+    local = (m.size @ (own * top) + rest) * wide + flushed * (1 + own)
+    return z, dz, ez, (m.size @ executed) * wide + local, local
