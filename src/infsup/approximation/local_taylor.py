@@ -34,7 +34,7 @@ def taylor_patches(
     Raises:
         UsageError: a number or a shape outside its range.
 
-    Source: D. Yarotsky, Neural Networks 94 (2017) 103-114, proof of Theorem 1, (10)-(12).
+    Source: D. Yarotsky, Neural Networks 94 (2017) 103-114, proof of Theorem 1.
     """
     x = np.asarray(x, np.float64)
     if x.ndim != 2 or cells < 1 or order < 1:

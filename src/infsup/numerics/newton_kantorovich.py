@@ -45,7 +45,7 @@ def radii(beta: Number, eta: Number, lipschitz: Number) -> Radii:
         UsageError: a number outside its range.
         HypothesisError: beta eta K > 1/2: the theorem says nothing about this point.
 
-    Source: L. V. Kantorovich and G. P. Akilov, Functional Analysis (1982), XVIII.1.4, Theorem 6.
+    Source: L. V. Kantorovich and G. P. Akilov, Functional Analysis (1982), Chapter XVIII.
     """
     given = {"beta": beta, "eta": eta, "lipschitz": lipschitz}
     for name, x in given.items():

@@ -154,7 +154,7 @@ def broken_line_error(size, key, broken=False):
         "real arithmetic; weights are dyadic",
         "size: nonzero weights and biases",
     ),
-    source="[yarotsky2017error], Proposition 2; [petersen2024mathematical], Proposition 7.2;"
+    source="[yarotsky2017error], Proposition 2; [petersen2024mathematical], Lemma 7.2;"
     " the size 7m − 2 is derived here",
     kind="proved",
 )
@@ -278,7 +278,7 @@ def product_network(size, key, broken=False):
         "P_m the Taylor polynomial of degree n − 1 at m/N",
         "φ_m a partition of unity, each on a cube of half side 2/(3N)",
     ),
-    source="[yarotsky2017error], proof of Theorem 1, (12)-(13)",
+    source="[yarotsky2017error], proof of Theorem 1; derived here",
     kind="estimate",
 )
 def patched_taylor(size, key, broken=False):
@@ -309,24 +309,17 @@ def patched_taylor(size, key, broken=False):
                 found = taylor_patches(derivative, int(N), n, x)
                 errors.append(np.abs(found - np.sin(x.sum(1))).max())
             bounds = 2.0**d * d**n / math.factorial(n) / cells ** float(n + broken)
-            last = Compared(
-                f"d = {d}, n = {n}, N = {cells[-1]}: largest error",
-                float(errors[-1]),
-                "<=",
-                float(bounds[-1]),
-                1e-14,
-            )
             worst = int(np.argmax(np.array(errors) / bounds))
-            compared += [
-                last,
+            compared.append(
                 Compared(
                     f"d = {d}, n = {n}, N = {cells[worst]}: largest error",
                     float(errors[worst]),
                     "<=",
                     float(bounds[worst]),
                     1e-14,
-                ),
-            ]
+                    "the N at which the two are closest",
+                )
+            )
             if d == 2:
                 curves += [
                     Curve(cells, bounds, "", "grey", "dashed"),
@@ -353,7 +346,7 @@ def patched_taylor(size, key, broken=False):
         "B: |f|, |f'|, ..., |f⁽ⁿ⁾| ≤ 1 on [0, 1]",
         "checked for linear a: samples, averages, moments",
     ),
-    source="[devore1989optimal], Theorem 3.1; the constants are derived here from the bumps",
+    source="[devore1989optimal]; the constants are derived here from the bumps",
     kind="proved_real",
 )
 def continuous_weights(size, key, broken=False):

@@ -96,7 +96,7 @@ def verification_identity(size, key, broken=False):
     statement=r"v_t+\min_u H(x,u,\nabla v)\ge0,\qquad v(T,\cdot)\le g"
     r"\;\Longrightarrow\; v(0,x_0)\le V(x_0)\le J(u)\ \text{ for all } u",
     hypotheses=("v is C¹", "the inequality holds on the whole domain, for all t"),
-    source="[vinter1993convex], Theorem 2.1 (weak duality); derived here",
+    source="[vinter1993convex], weak duality; derived here",
     kind="proved",
 )
 def hjb_subsolution(size, key, broken=False):

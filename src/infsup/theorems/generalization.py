@@ -23,7 +23,7 @@ NEVER = 1e-6
         "the prior P is chosen without these rows",
         "ξ(n) = Σₖ C(n,k)(k/n)ᵏ(1 − k/n)ⁿ⁻ᵏ",
     ),
-    source="[maurer2004note], Theorem 5",
+    source="[maurer2004note]",
     kind="confidence",
 )
 def pac_bayes_kl(size, key, broken=False):
