@@ -132,6 +132,8 @@ def test_everything_is_on_it(run):
     assert "0.01877 > 0.01062" in page.text
     assert "1/1024" in page.text
     assert page.tags.count("math") >= 8
+    assert "Why the constant is 4^-(m+1)." in page.text
+    assert "@theorem" not in page.text
     assert "4 of 5 broken caught" in page.text.replace("4  of 5", "4 of 5")
 
 

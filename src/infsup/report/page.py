@@ -4,11 +4,13 @@ Everything that a file or a user said goes through the template's escaping; only
 and code that this package wrote itself are put in as they are.
 """
 
+import ast
 import functools
 import io
 import math
 import pathlib
 import re
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -337,7 +339,8 @@ def _card(card: Card) -> dict[str, Any]:
         "caption": "" if card.figure is None else clean(card.figure.caption),
         "rows": rows,
         "place": clean(f"{card.file}:{card.line}"),
-        "code": Markup(_coloured(card.code)),
+        "derivation": _derivation(card.code),
+        "code": Markup(_coloured(_without_registration(card.code))),
     }
 
 
@@ -464,6 +467,31 @@ def _seconds(s: float) -> str:
     if s < 0.1:
         return "below 0.1 s"
     return f"{s:.1f} s" if s < 10 else f"{s:,.0f} s"
+
+
+def _function(code: str) -> ast.FunctionDef | None:
+    """The check in its source; None where that is no Python."""
+    try:
+        there = ast.parse(textwrap.dedent(code)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return next((node for node in there if isinstance(node, ast.FunctionDef)), None)
+
+
+def _derivation(code: str) -> list[str]:
+    """The paragraphs of the check's docstring: why its constants are what they are."""
+    function = _function(code)
+    said = ast.get_docstring(function) if function is not None else None
+    paragraphs = (clean(part) for part in re.split(r"\n\s*\n", said or ""))
+    return [part for part in paragraphs if part]
+
+
+def _without_registration(code: str) -> str:
+    """The function alone: what its decorator says stands on the card already."""
+    function = _function(code)
+    if function is None:
+        return code
+    return "\n".join(textwrap.dedent(code).split("\n")[function.lineno - 1 :])
 
 
 def _visible(text: str) -> str:

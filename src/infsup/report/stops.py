@@ -122,7 +122,7 @@ def _typed(problem: Any) -> str:
     if type(problem).__name__ != "Approximate" or not hasattr(problem, "text"):
         return ""
     a, b = problem.domain
-    eps = "" if problem.eps is None else f" --eps {problem.eps:g}"
+    eps = "" if problem.eps is None else f" --eps {problem.eps:.12g}".replace("e-0", "e-")
     return f'infsup approximate "{problem.text}" --on {a:g} {b:g}{eps}'
 
 
