@@ -24,6 +24,7 @@ from infsup.generative import (
     W2ToMixture,
     bounds,
     check,
+    potentials,
 )
 from infsup.generative.bounds import (
     critic_lower,
@@ -37,7 +38,7 @@ from infsup.generative.couplings import matched
 from infsup.generative.schedules import Linear
 from infsup.numerics import GaussianMixture, gaussian_w2, ring
 
-TIMES = 40
+TIMES = 30
 
 
 def gaussian(d=1, mean=0.0, sd=1.0):
@@ -204,7 +205,7 @@ def test_distances_are_in_the_stated_unit():
 
 # -- W2 to a mixture ------------------------------------------------------------------------------
 
-QUICK = W2ToMixture(pairs=512, steps=16, draws=2048, frames=2)
+QUICK = W2ToMixture(pairs=256, steps=16, draws=1024, frames=1)
 
 
 @pytest.mark.usefixtures("x64")
@@ -212,10 +213,10 @@ def test_w2_to_a_gaussian():
     # the exact flow between centred Gaussians is the optimal map: the upper end is sharp
     problem, answer = standard(2, 1.5), gaussian(2, sd=1.2)
     truth = math.sqrt(2) * 0.3
-    assert not often(misses(problem, answer, QUICK, truth, times=30), times=30)
-    c = isp.certify(problem, answer, W2ToMixture())
+    assert not often(misses(problem, answer, QUICK, truth, times=10), times=10)
+    c = isp.certify(problem, answer, W2ToMixture(pairs=2048, draws=2048))
     assert truth <= c.upper < 1.1 * truth
-    assert c.lower > 0.6 * truth
+    assert c.lower > 0.8 * truth
     assert c.hypotheses[0].state == "checked"
     rederived(problem, answer, c)
 
@@ -226,7 +227,7 @@ def test_w2_to_a_ring_of_something_that_only_draws():
         def sample(self, key, n):
             return 5 + jax.random.normal(key, (n, 2), jnp.float32)
 
-    c = isp.certify(Transport(ring()), Elsewhere(), W2ToMixture(draws=4096))
+    c = isp.certify(Transport(ring()), Elsewhere(), W2ToMixture(draws=4096, blocks=6, block=256))
     # law of cosines: E|x - y|^2 between a law at (5, 5) and the ring
     assert c.lower > 5.0
     assert c.lower <= gaussian_w2(np.full(2, 5.0), np.eye(2), np.zeros(2), 13.5 * np.eye(2)) + 1.5
@@ -241,7 +242,12 @@ def test_w2_to_a_mixture_finds_its_planted_bugs(monkeypatch):
 
     # the coupling halved
     real = w2_to_mixture.coupled
-    monkeypatch.setattr(w2_to_mixture, "coupled", lambda *a: (real(*a)[0] / 2, *real(*a)[1:]))
+
+    def halved(*a):
+        x, y, *rest = real(*a)
+        return x, (x + y) / 2, *rest
+
+    monkeypatch.setattr(w2_to_mixture, "coupled", halved)
     assert often(misses(problem, answer, QUICK, truth, times=6), times=6)
     monkeypatch.undo()
     # a band without its width
@@ -316,7 +322,7 @@ def kl_normal(sd_p, sd_q):
 def test_kl_of_gaussians():
     problem, answer = standard(1, 1.0), euler(1.2)
     truth = kl_normal(1.0, 1.2)
-    assert not often(misses(problem, answer, KLToKnown(draws=512), truth, times=40), times=40)
+    assert not often(misses(problem, answer, KLToKnown(draws=512), truth, times=20), times=20)
     c = isp.certify(problem, answer, KLToKnown())
     assert c.lower <= truth <= c.upper
     assert c.width < 0.4 * truth
@@ -364,7 +370,7 @@ def test_excess_of_a_known_error():
     law = GaussianMixture([1.0], [[0.0]], 2.25)
     truth = 0.3**2 * (1 / 3 + 2.25 / 3)
     problem, answer = Transport(law), model(law, 0.3)
-    assert not often(misses(problem, answer, ExcessLoss(draws=512), truth, times=40), times=40)
+    assert not often(misses(problem, answer, ExcessLoss(draws=512), truth, times=20), times=20)
     c = isp.certify(problem, answer, ExcessLoss())
     assert c.width < 0.2 * truth
     rederived(problem, answer, c)
@@ -420,14 +426,14 @@ def truth_of(measure, mean):
 def test_critics_stay_below_the_truth_and_come_near(measure, share):
     truth = truth_of(measure, 1.0)
     problem = standard()
-    bound = CriticLower(measure, draws=4096, steps=150)
+    bound = CriticLower(measure, draws=4096, steps=100)
     c = isp.certify(problem, gaussian(mean=1.0), bound)
     assert share * truth < c.lower <= truth
     assert c.kind == "confidence"
     rederived(problem, None, c)
     quick = CriticLower(measure, draws=128, width=8, steps=30)
-    bad = misses(problem, gaussian(mean=1.0), quick, truth, times=30)
-    assert not often(bad, times=30)
+    bad = misses(problem, gaussian(mean=1.0), quick, truth, times=12)
+    assert not often(bad, times=12)
 
 
 def test_equal_laws_give_nothing():
@@ -515,3 +521,55 @@ def test_every_bound_is_public_and_has_its_checker():
     for name in isp.generative.BOUNDS:
         assert hasattr(check, name)
         assert getattr(isp.generative, name).__module__.startswith(bounds.__name__)
+
+
+# -- potentials -----------------------------------------------------------------------------------
+
+
+def some_potential(scale, seed=0):
+    rng = np.random.default_rng(seed)
+    b = rng.normal(size=(2, 2))
+    parts = (rng.normal(size=2), (b + b.T) / 2, rng.normal(size=6), rng.normal(size=6))
+    return potentials.Potential(rng.normal(size=2), rng.normal(size=(6, 2)), *parts).scaled(scale)
+
+
+def test_the_curvature_of_a_potential_is_bounded():
+    phi, rng = some_potential(0.1), np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 500, 2)) * 3
+    step = ((phi.gradient(x) - phi.gradient(y)) * (x - y)).sum(1) / ((x - y) ** 2).sum(1)
+    assert step.max() <= 2 * phi.beta
+    eps = 1e-6 * np.array([[1.0, 0.0]])
+    slope = (phi(x + eps) - phi(x - eps)) / 2e-6
+    assert np.allclose(slope, phi.gradient(x)[:, 0], atol=1e-6)
+
+
+def test_the_conjugate_is_below_every_value_and_is_attained(monkeypatch):
+    phi = some_potential(1.0)
+    phi = phi.scaled(0.8 / phi.beta)
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(40, 2)) * 2
+    low = phi.conjugate_lower(x)
+    for y in rng.normal(size=(200, 1, 2)) * 4:
+        assert (low <= ((x - y) ** 2).sum(1) - phi(y + 0 * x) + 1e-9).all()
+    y = x
+    for _ in range(400):
+        y = x + 0.5 * phi.gradient(y)
+    assert np.allclose(low, ((x - y) ** 2).sum(1) - phi(y), atol=1e-4)
+    # the planted bug: the value at a point instead of what lies below all of them
+    monkeypatch.setattr(potentials, "ROUNDS", 0)
+    monkeypatch.setattr(type(phi), "beta", -1e12)
+    bad = phi.conjugate_lower(x)
+    y = x + 0.5 * phi.gradient(x)
+    assert (bad > ((x - y) ** 2).sum(1) - phi(y)).any()
+
+
+def test_a_fitted_potential_finds_the_displacement():
+    from infsup.generative.potentials import fitted
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2000, 2))
+    y = x + 0.2 * np.stack([np.sin(x[:, 0]), 0.5 + 0 * x[:, 1]], 1)
+    phi = fitted(x, y, rng)
+    squared = ((y - x) ** 2).sum(1).mean()
+    found = (phi(y) + phi.conjugate_lower(x)).mean()
+    assert 0.9 * squared < found <= squared * (1 + 1e-9)

@@ -28,7 +28,7 @@ from infsup.numerics import GaussianMixture, ring
 
 DIGITS = isp.data.digits()
 SMALL = TimeMLP(32, 2)
-QUICK = (W2ToMixture(pairs=1024, steps=32, draws=4096), KLToKnown(draws=1024))
+QUICK = (W2ToMixture(pairs=512, steps=32, draws=1024, frames=1), KLToKnown(draws=512))
 
 
 @pytest.fixture(scope="module")

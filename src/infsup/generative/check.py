@@ -28,13 +28,14 @@ def W2ToHeldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
 
 
 def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
-    """From coupled pairs (or matching costs), and from bands of quantiles."""
-    third = float(proof["delta"]) / 3
+    """From coupled pairs (or matching costs), from a potential's values, and bands of quantiles."""
+    third, dual = float(proof["delta"]) / 3, 0.0
     if "costs" in proof:
         upper = _root(float(student_t(_array(proof, "costs"), 2 * third).upper))
     else:
         parts = (student_t(_array(proof, n), 2 * third) for n in ("gaps", "weighted"))
         upper = sum(_root(float(p.upper)) for p in parts)
+        dual = _root(float(student_t(_array(proof, "dual"), third).lower))
     frames = _array(proof, "frames")
     turned = np.einsum("fij,fkj->fik", frames, frames)
     if np.abs(turned - np.eye(frames.shape[1])).max() > 1e-9:
@@ -45,7 +46,7 @@ def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     ):
         gap = np.maximum(0.0, np.maximum(exact[:-1] - high, low - exact[1:]))
         total += math.fsum(gap * gap) / len(gap)
-    return math.sqrt(total), upper
+    return max(math.sqrt(total), dual), upper
 
 
 def KLToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
