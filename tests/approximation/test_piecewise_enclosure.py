@@ -191,7 +191,7 @@ def test_harmful_mutations_are_rejected():
     c = certify(problem, net)
     rng, harmful = np.random.default_rng(0), 0
     x = np.linspace(-1, 1, 2001)
-    for _ in range(60):
+    for _ in range(40):
         pairs = [[w.copy(), b.copy()] for w, b in (*net.levels, net.out)]
         one = pairs[rng.integers(3)][rng.integers(2)]
         place = tuple(rng.integers(n) for n in one.shape)
@@ -202,7 +202,7 @@ def test_harmful_mutations_are_rejected():
         harmful += 1
         with pytest.raises(ValueError, match="not shown"):
             checked(problem, mutant, c)
-    assert harmful > 15
+    assert harmful > 10
 
 
 def test_a_proof_that_lies_is_rejected():
@@ -243,7 +243,7 @@ def test_the_curvature_bound_is_attained_by_the_square():
 def test_no_network_beats_the_count():
     for text, on in (("exp(x)", (-1.0, 1.0)), ("sin(3*x)", (-1.0, 1.0))):
         f = Enclosure(program_of(text))
-        for n in (3, 9, 40):
+        for n in (4, 40):
             knots = np.linspace(*on, n + 1)
             y = f.values(knots)
             slope = np.diff(y) / np.diff(knots)
