@@ -1,7 +1,6 @@
 """To approximate a function of one variable by a network, with a known sup-norm error."""
 
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -52,10 +51,10 @@ class Approximate(Problem):
     def __init__(
         self,
         f: Any,
-        domain: Sequence[float] = (0.0, 1.0),
-        eps: float | None = None,
+        domain: Any = (0.0, 1.0),
+        eps: Any = None,
         dtype: str = "real",
-        lipschitz: float | None = None,
+        lipschitz: Any = None,
         budget: int = 20_000,
     ):
         if dtype not in ROUNDOFF:
@@ -100,7 +99,7 @@ class Approximate(Problem):
         return words if len(words) <= 60 else f"{words[:57]}..."
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        """f in float64, without proof: for search and pictures.
+        """The function in float64, without proof: for search and pictures.
 
         Args:
             x: [n], inside the domain.

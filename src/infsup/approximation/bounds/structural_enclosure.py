@@ -25,6 +25,7 @@ SOURCE = (
     "gates derived here; interpolation by Taylor's formula in balls"
 )
 WORDS = "sup |f - N|"
+MOST_SAMPLES = 4_000_000
 
 
 class Enclosed(NamedTuple):
@@ -72,6 +73,8 @@ def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
             s.knots, s.knots[1:], s.polynomials(), centres, emulation + executed, strict=False
         )
     ]
+    if not isinstance(problem.f, Program):
+        return _between_samples(problem, network, s, executed)
     enclosure = Enclosure(problem.f)
     found = sup_error(enclosure, pieces, floor=1e-3 * (problem.eps or 0.0))
     cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-14), np.inf)
@@ -80,6 +83,39 @@ def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
     points, low = lower_end(enclosure, problem, network, float(found.point))
     low = max(low - float(executed.max()) * (1 + 2.0**-40), 0.0)
     return Enclosed(low, upper, s, cells, centres, emulation, executed, points)
+
+
+def _between_samples(
+    problem: Approximate, network: ReLUNetwork, s: Structure, executed: np.ndarray
+) -> Enclosed:
+    """For a function known by its values and its Lipschitz constant L; not rounding-proof.
+
+    On a cell with slope m the error g = f - N has the constant L + |m|, so between two samples at
+    distance h it is at most (|g_0| + |g_1|) / 2 + (L + |m|) h / 2.
+    """
+    if s.chains:
+        raise NoStructure("f is known by its values, so only broken lines are bracketed")
+    knots = np.array([float(k) for k in s.knots])
+    ends = np.array([[float(y) for y in line] for line in s.lines])
+    widths = np.diff(knots)
+    steep = problem.lipschitz + np.abs(ends[:, 1] - ends[:, 0]) / widths
+    aim = 0.05 * (problem.eps or np.max(np.abs(problem.values(knots) - network.values(knots))))
+    counts = np.ceil(steep * widths / max(2 * aim, 1e-12 * problem.size())).astype(int) + 1
+    if counts.sum() > MOST_SAMPLES:
+        counts = np.maximum(1, counts * (MOST_SAMPLES / counts.sum())).astype(int)
+    cells, best, point = np.zeros(len(widths)), 0.0, knots[0]
+    noise = 1e-13 * (problem.size() + float(np.abs(ends).max()))
+    for i, count in enumerate(counts):
+        x = np.linspace(knots[i], knots[i + 1], count + 1)
+        line = ends[i, 0] + (ends[i, 1] - ends[i, 0]) * ((x - knots[i]) / widths[i])
+        gap = np.abs(problem.values(x) - line)
+        cells[i] = np.max(gap[1:] + gap[:-1]) / 2 + steep[i] * widths[i] / count / 2 + noise
+        if gap.max() > best:
+            best, point = float(gap.max()), x[int(gap.argmax())]
+    nothing = np.zeros(len(widths))
+    low = max(best - noise - float(executed.max()), 0.0)
+    upper = upper_end(cells, executed, 0.0)
+    return Enclosed(low, upper, s, cells, nothing, nothing, executed, np.array([point]))
 
 
 def upper_end(cells: np.ndarray, emulation: np.ndarray, slack: float) -> float:
@@ -170,8 +206,7 @@ class StructuralEnclosure(Bound):
             return nothing(
                 "inapplicable", f"the answer is {type(answer).__name__}, not a ReLUNetwork"
             )
-        if not isinstance(problem.f, Program):
-            return nothing("inapplicable", "f is not a program, so it cannot be enclosed")
+        known = isinstance(problem.f, Program)
         roles = outcome.evidence.get("roles")
         if roles is not None and len(roles) != sum(answer.widths):
             roles = None  # another network's
@@ -190,7 +225,7 @@ class StructuralEnclosure(Bound):
             reason = f"rounding in {problem.dtype} may add {floor:.2g}; eps is {problem.eps:g}"
             return nothing("refused", f"{reason}. Try {better}, or eps above {2 * floor:.1g}")
         s = got.structure
-        c, (a, b) = answer.counts, problem.domain
+        c = answer.counts
         hypotheses = (
             *problem.hypotheses(),
             Hypothesis(
@@ -204,7 +239,7 @@ class StructuralEnclosure(Bound):
             f"{of}, {_executor(problem.dtype, single)}",
             got.lower,
             got.upper,
-            "proved",
+            "proved" if known else "proved_real",
             name,
             hypotheses=hypotheses,
             budget={
@@ -223,7 +258,7 @@ class StructuralEnclosure(Bound):
                 "nonzero": c.n_nonzero,
                 "edges_and_units": c.n_weights_yarotsky,
                 "layers": c.n_hidden,
-                "fewest_units": fewest_units(fewest_pieces(Enclosure(problem.f), a, b, got.upper)),
+                **({"fewest_units": _fewest(problem, got.upper)} if known else {}),
             },
             **fields,
         )
@@ -233,3 +268,8 @@ def _executor(dtype: str, rounded: bool) -> str:
     if dtype == "real":
         return "in real arithmetic"
     return f"{'its weights rounded to' if rounded else 'executed in'} {dtype}"
+
+
+def _fewest(problem: Approximate, error: float) -> int:
+    """Units that any ReLU network with this error has."""
+    return fewest_units(fewest_pieces(Enclosure(problem.f), *problem.domain, error))
