@@ -28,13 +28,13 @@ def test_words():
 def test_the_inverse_schedule_averages():
     """With rate 1/n on |w - z|^2/2 the first step lands on z, and there it stays."""
     problem = Minimize(lambda w: 0.5 * jnp.sum((w - 3.0) ** 2), jnp.zeros(2))
-    from infsup import solve
+    from infsup import run
 
     for steps in (1, 5):
         method = GradientDescent(rate=1.0, steps=steps, schedule="inverse")
-        assert np.allclose(solve(problem, method, progress=False).answer, 3.0)
+        assert np.allclose(run(problem, method, 0).answer, 3.0)
     half = GradientDescent(rate=0.5, steps=3, schedule="inverse")
     w = 0.0
     for n in range(3):
         w -= 0.5 / (n + 1) * (w - 3.0)
-    assert np.allclose(solve(problem, half, progress=False).answer, w)
+    assert np.allclose(run(problem, half, 0).answer, w)
