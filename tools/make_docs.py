@@ -231,7 +231,7 @@ def details(title: str, code: str) -> str:
 def gallery() -> str:
     import infsup
     from infsup.problems import GALLERY
-    from infsup.report.page import solution_card
+    from infsup.report.solution_card import solution_card
     from infsup.report.stops import Stop, read_stop
 
     parts = [

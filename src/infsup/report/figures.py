@@ -7,7 +7,7 @@ colours are CSS variables; nothing in it has an id, so that figures never meet o
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -24,13 +24,11 @@ from infsup.core.errors import UsageError, nearest
 from infsup.core.figure import Curve, Figure
 from infsup.report.labels import SIZE, Label, at_the_right, inside
 from infsup.report.png import address, ink, sheet
+from infsup.report.strokes import dense, element
 
 WIDTH, HEIGHT = 420.0, 250.0
-MOST_MARKS = 2_000
-"""Above this many, marks become cells of `_CELL` units, drawn in runs."""
 MOST_PIXELS = 4_000_000
 
-_CELL = 2.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 16.0, 14.0, 12.0, 24.0
 _INKS = {"accent": "a", "ink": "i", "grey": "g"}
 
@@ -192,7 +190,10 @@ def _axes(figure: Figure) -> str:
         spots = at_the_right(labels, spots, WIDTH - right, top + 4, bottom)
     out = [_frame(left, WIDTH - right, top, bottom)]
     out += _tick_marks(scales(right), x_ticks, x_small, y_ticks, y_small, left, bottom)
-    drawn = "".join(_stroke(p, lines) for p, lines in zip(plains, placed, strict=True))
+    drawn = "".join(
+        element(lines, p.curve.stroke, _INKS[p.curve.ink])
+        for p, lines in zip(plains, placed, strict=True)
+    )
     out.append(
         tag(
             "svg",
@@ -343,9 +344,6 @@ def _text(
     )  # fmt: skip
 
 
-# -- strokes ---------------------------------------------------------------------------------------
-
-
 def _placed(plains: list[_Plain], x: _Scale, y: _Scale) -> list[list[np.ndarray]]:
     """For each curve its lines [n, 2] in units of the picture; a band has two."""
     out = []
@@ -356,130 +354,19 @@ def _placed(plains: list[_Plain], x: _Scale, y: _Scale) -> list[list[np.ndarray]
     return out
 
 
-def _stroke(p: _Plain, lines: list[np.ndarray]) -> str:
-    cls, stroke = _INKS[p.curve.ink], p.curve.stroke
-    if p.top is not None:
-        return _band(lines[0], lines[1], cls)
-    (line,) = lines
-    if stroke == "points" or np.isfinite(line).all(axis=1).sum() == 1:
-        return _points(line[np.isfinite(line).all(axis=1)], cls)
-    parts = [_steps(run) if stroke == "steps" else run for run in _runs(line)]
-    d = "".join(_path(_bends(_thin(part))) for part in parts)
-    return tag("path", d=d, class_=f"{'d' if stroke == 'dashed' else 'l'} {cls}") if d else ""
-
-
-def _runs(line: np.ndarray) -> Iterator[np.ndarray]:
-    """The pieces of a line between the points that have no place."""
-    shown = np.isfinite(line).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], shown.astype(int), [0]])))
-    for a, b in edges.reshape(-1, 2):
-        yield line[a:b]
-
-
-def _steps(run: np.ndarray) -> np.ndarray:
-    """The value holds until the next point."""
-    x = np.repeat(run[:, 0], 2)[1:]
-    y = np.repeat(run[:, 1], 2)[:-1]
-    return np.stack([x, y], axis=1)
-
-
-def _thin(run: np.ndarray) -> np.ndarray:
-    """The same line to half a unit with few points: in each column the first, least, most, last."""
-    if len(run) <= 400:
-        return run
-    if np.any(np.diff(run[:, 0]) < 0):
-        near = np.concatenate([[True], np.any(np.diff(np.round(2 * run), axis=0) != 0, axis=1)])
-        run = run[near]
-        return run[:: max(1, len(run) // 20_000)]
-    column = np.floor(2 * run[:, 0]).astype(int)
-    begins = np.flatnonzero(np.concatenate([[True], np.diff(column) > 0]))
-    ends = np.concatenate([begins[1:], [len(run)]]) - 1
-    order = np.lexsort((run[:, 1], column))
-    keep = np.unique(np.concatenate([begins, ends, order[begins], order[ends]]))
-    return run[keep]
-
-
-def _bends(run: np.ndarray) -> list[tuple[float, float]]:
-    """Where the line turns: what is left out lies on it to a tenth of a unit."""
-    points: list[tuple[float, float]] = [(float(x), float(y)) for x, y in run]
-    kept, last = points[:1], 0
-    for i in range(1, len(points) - 1):
-        (x0, y0), (x2, y2) = kept[-1], points[i + 1]
-        far = math.hypot(x2 - x0, y2 - y0)
-        # not more than some points in a row, so that no slow bend is lost
-        near = far > 0 and i - last < 40
-        for x1, y1 in points[last + 1 : i + 1] if near else ():
-            if abs((x2 - x0) * (y0 - y1) - (x0 - x1) * (y2 - y0)) > 0.1 * far:
-                near = False
-                break
-        if not near:
-            kept.append(points[i])
-            last = i
-    return kept + points[1:][-1:]
-
-
-def _path(points: list[tuple[float, float]]) -> str:
-    said = [f"{x:.1f} {y:.1f}" for x, y in points]
-    kept = [p for p, before in zip(said[1:], said, strict=False) if p != before]
-    return f"M{said[0]}L{' '.join(kept)}" if kept else f"M{said[0]}h0" if said else ""
-
-
-def _points(at: np.ndarray, cls: str) -> str:
-    if not len(at):
-        return ""
-    if len(at) <= MOST_MARKS:
-        spots = dict.fromkeys(f"M{x:.1f} {y:.1f}h0" for x, y in at)
-        return tag("path", d="".join(spots), class_=f"p{' s' * (len(at) > 150)} {cls}")
-    cells = np.unique(np.floor(at[:, ::-1] / _CELL).astype(int), axis=0)  # row by row
-    begins = np.concatenate([[True], (np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)])
-    starts = np.flatnonzero(begins)
-    lengths = np.diff(np.concatenate([starts, [len(cells)]]))
-    d = "".join(
-        f"M{_CELL * x:g} {_CELL * (y + 0.5):g}h{_CELL * n:g}"
-        for (y, x), n in zip(cells[starts], lengths, strict=True)
-    )
-    return tag("path", d=d, class_=f"r {cls}")
-
-
-def _band(bottom: np.ndarray, top: np.ndarray, cls: str) -> str:
-    shown = np.isfinite(bottom).all(axis=1) & np.isfinite(top).all(axis=1)
-    whole = np.where(shown.reshape(-1, 1), np.concatenate([bottom, top], axis=1), np.nan)
-    d = ""
-    for run in _runs(whole):
-        low, high = (_bends(_thin(edge)) for edge in (run[:, :2], run[:, 2:]))
-        d += _path(low + high[::-1]) + "Z"
-    return tag("path", d=d, class_=f"b {cls}") if d else ""
-
-
 def _labels(
     plains: list[_Plain], placed: list[list[np.ndarray]], edge: float
 ) -> tuple[list[Label], list[np.ndarray]]:
     """What is to be placed, and for each curve dense points on everything drawn of it."""
     labels, obstacles = [], []
     for number, (p, lines) in enumerate(zip(plains, placed, strict=True)):
-        dense = [_dense(line, p.curve.stroke) for line in lines]
-        obstacles.append(np.concatenate(dense))
+        points = [dense(line, p.curve.stroke) for line in lines]
+        obstacles.append(np.concatenate(points))
         words = clean(p.curve.label)
         if words:
-            line = dense[-1] if len(dense[-1]) else np.array([[edge, HEIGHT / 2]])
+            line = points[-1] if len(points[-1]) else np.array([[edge, HEIGHT / 2]])
             labels.append(Label(words, 0.92 * px(words, SIZE), line, number))
     return labels, obstacles
-
-
-def _dense(line: np.ndarray, stroke: str) -> np.ndarray:
-    """[m, 2], points at most some units apart on what is drawn of the line."""
-    if stroke == "points":
-        spots = line[np.isfinite(line).all(axis=1)]
-        return spots if len(spots) <= MOST_MARKS else np.unique(np.round(spots / 2), axis=0) * 2
-    pieces = [np.empty((0, 2))]
-    for run in _runs(line):
-        run = _thin(_steps(run) if stroke == "steps" else run)
-        if len(run) > 1:
-            length = np.concatenate([[0], np.cumsum(np.abs(np.diff(run, axis=0)).sum(axis=1))])
-            at = np.linspace(0, length[-1], 2 + min(40_000, int(length[-1] / 3)))
-            run = np.stack([np.interp(at, length, run[:, k]) for k in (0, 1)], axis=1)
-        pieces.append(run)
-    return np.concatenate(pieces)
 
 
 # -- pictures --------------------------------------------------------------------------------------

@@ -1,0 +1,97 @@
+"""A solution as the report shows it."""
+
+import re
+from typing import Any
+
+from markupsafe import Markup
+
+from infsup.core.bracket.characters import clean
+from infsup.core.bracket.components import SILENT
+from infsup.core.bracket.picture import svg
+from infsup.core.bracket.signs import sign
+from infsup.core.bracket.words import hypotheses_by_state, statements
+from infsup.core.certificate import Certificate
+from infsup.core.errors import UsageError
+from infsup.core.figure import Figure
+from infsup.report.figures import draw
+from infsup.report.png import address, ink
+from infsup.report.stops import Stop
+from infsup.report.template import environment
+
+
+def solution_view(stop: Stop, number: int) -> dict[str, Any]:
+    """What the template says of a solution."""
+    c = stop.certificate
+    tiles, figure, caption = [], "", ""
+    if stop.picture is not None:
+        tiles = [(address(ink(t.image)), clean(t.word)) for t in stop.picture.tiles]
+        figure = drawn(stop.picture.figure, c.verdict)
+        caption = clean(stop.picture.caption)
+    said = {line.label: line for line in statements(c)}
+    rows = [("hypotheses", list(hypotheses_by_state(c).items()) or [("assumed", "none")])]
+    rows += [(label, [("", said[label].text)]) for label in ("width", "asked") if label in said]
+    if stop.also:
+        rows.append(("also", [("", _in_one_line(x, c)) for x in stop.also]))
+    rows += [("source", [("", clean(c.source))])] if c.source else []
+    rows.append(("cost", [("", clean(stop.cost))]))
+    return {
+        "anchor": f"q{number}",
+        "verdict": c.verdict,
+        "title": clean(stop.title),
+        "question": clean(stop.question),
+        "bracket": Markup(_with_comparators(stop)),
+        "kind": _kind_in_words(c),
+        "tiles": tiles,
+        "columns": min(7, max(4, len(tiles))),
+        "figure": Markup(figure),
+        "caption": caption,
+        "rows": rows,
+        "commands": [clean(command) for command in stop.commands],
+    }
+
+
+def solution_card(stop: Stop) -> str:
+    """Verdict, bracket, strength and picture of a solution, as HTML in one line for another page.
+
+    The page brings the CSS of brackets and figures.
+    """
+    made = (
+        environment()
+        .get_template("card.html")
+        .render(s=solution_view(stop, 1), sign=lambda verdict: Markup(sign(verdict)))
+    )
+    return " ".join(made.split())
+
+
+def _with_comparators(stop: Stop) -> str:
+    return svg(stop.certificate, truth=stop.truth, comparators=dict(stop.comparators), style=False)
+
+
+def _kind_in_words(c: Certificate) -> tuple[str, str]:
+    """The statement of strength, its beginning apart."""
+    first = statements(c)[0].text.replace("\n", " ")
+    if c.verdict in SILENT:
+        return f"{c.verdict[:1].upper()}{c.verdict[1:]}", f": {first}"
+    first = re.sub(r" \((proved|proved_real|confidence|asymptotic|estimate)\)", "", first)
+    head, mark, tail = first.partition(", " if ", " in first else ": ")
+    return head[:1].upper() + head[1:], f"{mark}{tail}".rstrip(".") + "."
+
+
+def _in_one_line(c: Certificate, headline: Certificate) -> str:
+    from infsup.core.bracket import ends_in_words
+
+    what = c.quantity if c.of == headline.of else f"{c.quantity} of {c.of}"
+    name = c.bound.rsplit(":", 1)[-1].rsplit(".", 1)[-1]
+    worth = f"{c.verdict}, {c.kind}" if c.holds() else f"{c.verdict}, {c.reason}"
+    return clean(f"{what}, {ends_in_words(c)}, {worth} ({name})")
+
+
+def drawn(figure: Figure | None, verdict: str) -> str:
+    """A figure as SVG, in words where it cannot be drawn."""
+    if figure is None:
+        return ""
+    try:
+        return draw(figure, verdict, style=False)
+    except UsageError as e:
+        words = environment().from_string("<p class=note>No picture: {{ why }}.</p>")
+        return words.render(why=e.what)
