@@ -236,6 +236,50 @@ def test_smooth_activations_become_an_equinox_chain(tmp_path, kind):
     assert np.shape(net(0.3)) == ()
 
 
+def put_together(kind):
+    """An activation as torch writes it for older operator sets."""
+    if kind == "silu":
+        return [
+            helper.make_node("Sigmoid", ["a"], ["s"]),
+            helper.make_node("Mul", ["a", "s"], ["h"]),
+        ]
+    half = [
+        helper.make_node("Mul", ["a", "half"], ["m"]),
+        helper.make_node("Mul", ["m", "p"], ["h"]),
+    ]
+    whole = [
+        helper.make_node("Mul", ["a", "p"], ["m"]),
+        helper.make_node("Mul", ["m", "half"], ["h"]),
+    ]
+    return [
+        helper.make_node(
+            "Constant", [], ["root"], value=numpy_helper.from_array(np.float32(2**0.5))
+        ),
+        helper.make_node("Div", ["a", "root"], ["d"]),
+        helper.make_node("Erf", ["d"], ["e"]),
+        helper.make_node("Add", ["e", "one"], ["p"]),
+        *(half if kind == "gelu by halves" else whole),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["silu", "gelu", "gelu by halves"])
+def test_activations_in_several_operations_are_recognised(tmp_path, kind):
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["a"], transB=1),
+        *put_together(kind),
+        helper.make_node("Gemm", ["h", "w2"], ["y"], transB=1),
+    ]
+    weights = {"w1": w(5, 3), "b1": w(5), "w2": w(1, 5)}
+    weights |= {"one": np.float32(1), "half": np.float32(0.5)}
+    net = agrees(graph(tmp_path / "a.onnx", nodes, weights))
+    assert len(net.layers) == 3
+    # another constant is another function
+    weights["one"] = weights["half"] = np.float32(0.75)
+    if kind != "silu":
+        with pytest.raises(UsageError):
+            from_onnx(graph(tmp_path / "a.onnx", nodes, weights))
+
+
 # -- our own --------------------------------------------------------------------------------------
 
 

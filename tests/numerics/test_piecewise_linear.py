@@ -299,3 +299,13 @@ def test_poles_and_empty_intervals_are_errors():
         sd.sup_distance(Enclosure(program_of("x")), *line, 1.0, 1.0)
     with pytest.raises(UsageError, match="rtol"):
         sd.sup_distance(Enclosure(program_of("x")), *line, 0.0, 1.0, 1.0)
+
+
+def test_the_curve_of_a_picture_has_the_kinks():
+    levels, out = folds(3)
+    f = Enclosure(program_of("x**2"))
+    x, y, n = sd.error_curve(f, levels, out, 0.0, 1.0, 51)
+    assert set(pl.breakpoints(levels, out, np.array([0.0, 1.0]))) <= set(x)
+    np.testing.assert_allclose(y, x**2)
+    got = sd.sup_distance(f, levels, out, 0.0, 1.0)
+    assert np.abs(y - n).max() <= got.upper * (1 + 1e-12)

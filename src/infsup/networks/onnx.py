@@ -44,8 +44,9 @@ def from_onnx(path: Any) -> Any:
 
     Returns:
         A `ReLUNetwork` where the graph is piecewise linear. Chains with Tanh, Sigmoid, Gelu,
-        Softplus, Elu, Selu, Softsign, Sin, Cos or Exp come as `eqx.nn.Sequential`, which can be
-        evaluated. Either gives one row.
+        Softplus, Swish, Elu, Selu, Softsign, Sin, Cos or Exp come as `eqx.nn.Sequential`, which can
+        be evaluated. GELU and SiLU that were exported in several operations are put together (the
+        exporter's rounded sqrt 2 is read as sqrt 2). Either network takes one row.
 
     Raises:
         FileRejected: the file is missing, damaged, too large, or names weights in another file.

@@ -23,6 +23,7 @@ SMOOTH = {
     "Sin": "jax.numpy.sin",
     "Cos": "jax.numpy.cos",
     "Exp": "jax.numpy.exp",
+    "Swish": "jax.nn.silu",
 }
 """Operation -> function of the closed registry."""
 
@@ -147,10 +148,11 @@ def read_graph(onnx: Any, model: Any, path: str, size: int) -> Any:
             "A network of one input tensor and one output tensor is read.",
         )
     shape, d = _input_shape(onnx, inputs[0], path)
-    smooth = any(n.op_type in SMOOTH and n.domain in ("", "ai.onnx") for n in graph.node)
+    nodes = recognised(onnx, graph, values)
+    smooth = any(n.op_type in SMOOTH and n.domain in ("", "ai.onnx") for n in nodes)
     reader: Any = _Chain(d) if smooth else _Units(d)
     values[inputs[0].name] = Affine(np.eye(d), np.zeros(d), shape)
-    for number, proto in enumerate(graph.node):
+    for number, proto in enumerate(nodes):
         node = Node(onnx, proto, number, values, path)
         act = getattr(reader, f"op_{node.op}", None)
         if act is None and smooth and node.op in SMOOTH:
@@ -169,6 +171,82 @@ def read_graph(onnx: Any, model: Any, path: str, size: int) -> Any:
     if not isinstance(y, Affine):
         raise UsageError(f"`{path}`: the output does not depend on the input")
     return reader.done(y)
+
+
+def recognised(onnx: Any, graph: Any, values: dict[str, Any]) -> list[Any]:
+    """The operations, with activations put together that exporters write in several.
+
+    x Sigmoid(x) becomes Swish, and 0.5 x (1 + Erf(x/sqrt 2)) becomes Gelu, where nothing else reads
+    the parts.
+    """
+    made = {name: n for n in graph.node for name in n.output}
+    reads: dict[str, int] = {graph.output[0].name: 1}
+    for n in graph.node:
+        for name in n.input:
+            reads[name] = reads.get(name, 0) + 1
+    gone: set[str] = set()
+
+    def part(name: str, op: str) -> Any:
+        """The operation that made a tensor which is read once, or None."""
+        n = made.get(name)
+        return n if n is not None and n.op_type == op and reads.get(name) == 1 else None
+
+    def number(name: str) -> float | None:
+        value = values.get(name)
+        n = made.get(name)
+        if value is None and n is not None and n.op_type == "Constant":
+            proto = next((a.t for a in n.attribute if a.name == "value"), None)
+            value = (
+                None if proto is None or len(proto.dims) > 1 else onnx.numpy_helper.to_array(proto)
+            )
+        return float(np.ravel(value)[0]) if value is not None and np.size(value) == 1 else None
+
+    def pairs(n: Any) -> list[tuple[str, str]]:
+        return [(n.input[0], n.input[1]), (n.input[1], n.input[0])] if len(n.input) == 2 else []
+
+    def one_plus_erf(name: str) -> tuple[str, list[str]] | None:
+        """The x of 1 + Erf(x/sqrt 2), and the tensors on the way."""
+        add = part(name, "Add")
+        for one, other in pairs(add) if add is not None else []:
+            erf = part(other, "Erf")
+            if erf is None or number(one) != 1.0 or reads.get(erf.input[0]) != 1:
+                continue
+            scaled = made.get(erf.input[0])
+            if scaled is None:
+                continue
+            factor = number(scaled.input[1]) if len(scaled.input) == 2 else None
+            wanted = {"Div": 2**0.5, "Mul": 0.5**0.5}.get(scaled.op_type)
+            if factor is not None and wanted is not None and abs(factor - wanted) < 1e-6:
+                return scaled.input[0], [name, other, erf.input[0]]
+        return None
+
+    def gelu(n: Any) -> tuple[str, list[str]] | None:
+        for u, v in pairs(n):
+            inner = part(u, "Mul")
+            if inner is None:
+                continue
+            for x, y in pairs(inner):
+                # (x times the sum) times 1/2, or (x times 1/2) times the sum
+                found = one_plus_erf(y if number(v) == 0.5 else v)
+                if found is not None and found[0] == x and 0.5 in (number(v), number(y)):
+                    return x, [u, *found[1]]
+        return None
+
+    new = []
+    for n in graph.node:
+        kind, x, parts = "", "", []
+        if n.op_type == "Mul" and len(n.output) == 1:
+            for u, v in pairs(n):
+                s = part(v, "Sigmoid")
+                if s is not None and s.input[0] == u:
+                    kind, x, parts = "Swish", u, [v]
+            if not kind and (found := gelu(n)) is not None:
+                kind, (x, parts) = "Gelu", found
+        if kind:
+            gone.update(parts)
+            n = onnx.helper.make_node(kind, [x], list(n.output), n.name)
+        new.append(n)
+    return [n for n in new if not (len(n.output) == 1 and n.output[0] in gone)]
 
 
 def _input_shape(onnx: Any, info: Any, path: str) -> tuple[tuple[int, ...], int]:

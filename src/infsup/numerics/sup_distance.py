@@ -440,6 +440,29 @@ class _Search:
         return None
 
 
+def error_curve(
+    enclosure: Enclosure, levels: Levels, out: tuple[Any, Any], a: float, b: float, n: int = 801
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points of [a, b], f and the network there: for a picture, rounded.
+
+    The breakpoints are among the points where there are fewer than n of them, so that the picture
+    shows the kinks; else every so many of them.
+
+    Args:
+        enclosure: of f.
+        levels: of the network.
+        out: its output.
+        a: a float.
+        b: a float above a.
+        n: about how many points.
+    """
+    levels, out = sound(levels, out)
+    x = breakpoints(levels, out, np.array([a, b]))
+    x = x[np.linspace(0, len(x) - 1, min(len(x), n)).astype(int)]
+    x = np.union1d(x, np.linspace(a, b, n))
+    return x, np.asarray(enclosure.values(x), np.float64), values(levels, out, x)
+
+
 def in_balls(levels: Levels, out: tuple[Any, Any], x: list[float]) -> list[arb]:
     """The first output at points, in balls of 256 bits."""
     zero, h = arb(0), [[arb(v) for v in x]]
