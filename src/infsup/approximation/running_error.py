@@ -77,7 +77,7 @@ def _block(
             continue
         moved, rounding = _summed(w, b, size[:at], error[:at], u, tiny)
         error[new] = moved + rounding
-        for row, (k, chain, number) in enumerate(role):
+        for row, (k, chain, number) in enumerate(role.tolist()):
             node = at + row
             if k == KNOT:
                 size[node] = np.maximum(high - knots[knot + 1], 0)
