@@ -23,6 +23,7 @@ makers = {
         (x, y), model=isp.networks.Linear(), ridge=1e-2
     ),
     "control": lambda: isp.problem("hjb-lq-100", dim=3),
+    "generative": lambda: isp.generative.Transport(np.repeat(x, 2, 0) + rng.normal(size=(400, 4))),
 }
 riccati = lambda: isp.problem("double-integrator")
 said = {}
@@ -32,7 +33,7 @@ for name, home in registry.public("METHODS").items():
         problem = riccati() if name == "Riccati" else makers[home]()
         stop = isp.Steps(3) if issubclass(cls, isp.IterativeMethod) else None
         # a bound that needs 64 bits would refuse in the method's place
-        bounds = "HoldOut" if home == "optimization" else None
+        bounds = {"optimization": "HoldOut", "generative": "W2ToHeldOut"}.get(home)
         s = isp.solve(problem, cls(), stop=stop, bounds=bounds)
         leaves = [a for a in jax.tree.leaves(s.answer) if hasattr(a, "dtype")]
         said[name] = sorted({str(a.dtype) for a in leaves})

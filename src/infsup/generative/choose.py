@@ -16,7 +16,7 @@ FEW = 16
 
 @choose.register
 def _(problem: Transport) -> Choice:
-    method = FlowMatching(batch=min(256, max(problem.count // 2, 1)))
+    method = FlowMatching(batch=min(256, max(problem.count // 2, 1)), steps=8000)
     network = "a small network"
     if problem.dim >= FEW:
         network = "a residual network"

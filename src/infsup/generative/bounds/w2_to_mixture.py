@@ -62,7 +62,7 @@ class W2ToMixture(Bound):
     delta: a third for each term of the upper end, a sixth for each lower one.
 
     Args:
-        pairs: coupled pairs; as many pilots fit the potential.
+        pairs: coupled pairs; half as many pilots fit the potential.
         steps: Runge-Kutta steps of the exact flow.
         draws: for the bands of (2).
         frames: random orthonormal frames.
@@ -93,11 +93,12 @@ class W2ToMixture(Bound):
             path = getattr(answer, "bridge", Bridge()).path
             if isinstance(path, Linear):
                 path = Linear()  # without blur, so that its flow ends in the mixture itself
-            fine = (answer, law, path, self.steps, self.pairs)
-            x, y, weights, one_to_one = coupled(*fine, k_pair)
+            flow = (answer, law, path, self.steps)
+            x, y, weights, one_to_one = coupled(*flow, self.pairs, k_pair)
             gaps = ((y - x) ** 2).sum(1)
             far = 2 * ((x - law.mean) ** 2).sum(1) * np.abs(1 - weights)
-            phi = fitted(*coupled(*fine, k_law)[:2], np.random.default_rng(0))
+            pilots = coupled(*flow, self.pairs, k_law)[:2]
+            phi = fitted(*(a[: self.pairs // 2] for a in pilots), np.random.default_rng(0))
             dual = phi(y) + weights * phi.conjugate_lower(x)
             below = student_t(dual, third)
             apart, solver = student_t(gaps, 2 * third), student_t(far, 2 * third)
