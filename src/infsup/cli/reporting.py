@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infsup.cli.documents import versions
 from infsup.cli.exits import DONE, NOTHING, UNREADABLE, ShellError
 from infsup.cli.screen import screen
 from infsup.core.errors import FileRejected
@@ -113,6 +112,8 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
     stops.sort(key=lambda s: not isinstance(s, Unreadable) and _rank(s.name))
     typed = " ".join(["infsup report", *map(str, places if places != [HOME] else [])])
     typed += f" -o {output}" if output != HOME / "report" else ""
+    from infsup.cli.documents import versions
+
     run = [
         ("command", typed),
         ("date", f"{datetime.now(UTC):%Y-%m-%d, %H:%M} UTC"),

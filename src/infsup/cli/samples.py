@@ -1,14 +1,15 @@
 """`infsup certify samples`: draws of any generator against rows that it has not seen."""
 
 import pathlib
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from infsup.cli.certifying import Gap, Level, _delta, _show
 from infsup.cli.exits import UNREADABLE, ShellError
-from infsup.cli.tables import _arrays, _cells, _number
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LEAST = 16
 NAMES = ("x", "samples", "draws", "data", "rows")
@@ -77,12 +78,16 @@ def samples(
     return code
 
 
-def rows(file: str) -> tuple[np.ndarray, list[str]]:
+def rows(file: str) -> "tuple[np.ndarray, list[str]]":
     """Rows [n, d] as float64, and the names of the columns ([] where there are none).
 
     Raises:
         ShellError: no such file, text, NaN, or an array that is no rows.
     """
+    import numpy as np
+
+    from infsup.cli.tables import _arrays, _cells, _number
+
     if file.endswith((".npy", ".npz")):
         found = _arrays(file)
         name = next((n for n in NAMES if n in found), next(iter(found), ""))
@@ -136,11 +141,11 @@ def rows(file: str) -> tuple[np.ndarray, list[str]]:
 
 def _aligned(
     file: str,
-    first: tuple[np.ndarray, list[str]],
+    first: "tuple[np.ndarray, list[str]]",
     other: str,
-    second: tuple[np.ndarray, list[str]],
+    second: "tuple[np.ndarray, list[str]]",
     columns: list[str] | None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> "tuple[np.ndarray, np.ndarray]":
     """The same columns of both, by name where both have names."""
     (x, a), (y, b) = first, second
     if columns:
@@ -163,7 +168,7 @@ def _aligned(
     return x, y
 
 
-def _picked(file: str, x: np.ndarray, names: list[str], wanted: list[Any]) -> np.ndarray:
+def _picked(file: str, x: "np.ndarray", names: list[str], wanted: list[Any]) -> "np.ndarray":
     known = names or [str(i) for i in range(x.shape[1])]
     for n in wanted:
         if n not in known:
