@@ -424,6 +424,21 @@ def test_a_tensor_that_claims_to_be_huge(tmp_path):
         from_onnx(path)
 
 
+def test_a_graph_that_doubles_itself_is_stopped(tmp_path):
+    names = ["x", *(f"a{i}" for i in range(41))]
+    nodes = [helper.make_node("Concat", [a, a], [b], axis=1) for a, b in itertools.pairwise(names)]
+    with pytest.raises(UsageError, match="more than is read"):
+        from_onnx(graph(tmp_path / "c.onnx", nodes, out="a40"))
+    nodes = [helper.make_node("Mul", ["row", "column"], ["y"], "\x1b[31mred")]
+    weights = {"row": np.ones((1, 10_000)), "column": np.ones((10_000, 1))}
+    with pytest.raises(UsageError, match="more than is read"):
+        from_onnx(graph(tmp_path / "d.onnx", nodes, weights))
+    nodes = [helper.make_node("LSTM", ["x"], ["y"], "\x1b[31mred")]
+    with pytest.raises(UsageError) as said:
+        from_onnx(graph(tmp_path / "e.onnx", nodes))
+    assert "\x1b" not in str(said.value)
+
+
 def test_a_large_file_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(ours, "MAX_BYTES", 100)
     with pytest.raises(FileRejected, match="At most 100"):

@@ -9,7 +9,7 @@ from infsup.core.errors import FileRejected, UsageError
 from infsup.core.precision import enabled
 from infsup.networks.relu import ReLUNetwork, exact_product
 
-MAX_NUMBERS = 1 << 26
+MAX_NUMBERS = 1 << 25
 """In one tensor or map."""
 
 SMOOTH = {
@@ -43,6 +43,7 @@ class Affine:
 
     def taken(self, index: np.ndarray) -> "Affine":
         """The entries whose numbers stand in an array, in its shape."""
+        _fits(index.size, self.w.shape[1])
         flat = index.ravel()
         return Affine(self.w[flat], self.b[flat], index.shape, self.base)
 
@@ -52,14 +53,26 @@ class Affine:
         return np.arange(len(self.b)).reshape(self.shape)
 
 
+def _fits(rows: int, columns: int) -> None:
+    if rows * max(columns, 1) > MAX_NUMBERS:
+        raise UsageError(
+            f"the file holds a map of {rows:,} x {columns:,} weights, more than is read"
+        )
+
+
+def _printable(name: str) -> str:
+    """A name from a file, as it may be printed."""
+    return "".join(c if c.isprintable() else "?" for c in name[:60])
+
+
 class Node:
     """One operation: its inputs, attributes, and how errors name it."""
 
     def __init__(self, onnx: Any, proto: Any, number: int, values: dict[str, Any], path: str):
-        self.op, self.path = proto.op_type, path
-        domain = proto.domain or "ai.onnx"
+        self.op, self.path = _printable(proto.op_type), path
+        domain = _printable(proto.domain) or "ai.onnx"
         self.kind = self.op if domain == "ai.onnx" else f"{domain}.{self.op}"
-        self.name = proto.name or f"number {number + 1}"
+        self.name = _printable(proto.name) or f"number {number + 1}"
         self.attributes = {}
         for a in proto.attribute:
             if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
@@ -73,7 +86,9 @@ class Node:
         self.ins: list[Any] = []
         for name in proto.input:
             if name and name not in values:
-                raise FileRejected(f"`{path}`: node {self.name} reads `{name[:60]}`, not there yet")
+                raise FileRejected(
+                    f"`{path}`: node {self.name} reads `{_printable(name)}`, not there yet"
+                )
             self.ins.append(values[name] if name else None)
 
     def refused(self, why: str = "") -> UsageError:
@@ -116,7 +131,7 @@ def tensor(onnx: Any, proto: Any, path: str) -> np.ndarray:
     outside = proto.data_location == onnx.TensorProto.EXTERNAL or len(proto.external_data)
     if outside:
         raise FileRejected(
-            f"`{path}`: the tensor `{proto.name[:60]}` has its numbers in another file",
+            f"`{path}`: the tensor `{_printable(proto.name)}` has its numbers in another file",
             "Files that a file names are not opened.",
             "onnx.save(model, path, save_as_external_data=False)",
         )
@@ -124,8 +139,9 @@ def tensor(onnx: Any, proto: Any, path: str) -> np.ndarray:
     for n in proto.dims:
         size *= int(n)
         if n < 0 or size > MAX_NUMBERS:
+            shape = list(proto.dims)[:8]
             raise FileRejected(
-                f"`{path}`: the tensor `{proto.name[:60]}` claims the shape {list(proto.dims)[:8]}"
+                f"`{path}`: the tensor `{_printable(proto.name)}` claims the shape {shape}"
             )
     return np.array(onnx.numpy_helper.to_array(proto))
 
@@ -164,7 +180,7 @@ def read_graph(onnx: Any, model: Any, path: str, size: int) -> Any:
         results = result if isinstance(result, list) else [result]
         for name, value in zip(proto.output, results, strict=False):
             if name in values:
-                raise FileRejected(f"`{path}`: `{name[:60]}` is made twice")
+                raise FileRejected(f"`{path}`: `{_printable(name)}` is made twice")
             if name:
                 values[name] = value
     y = values.get(graph.output[0].name)
@@ -301,8 +317,8 @@ class _Reader:
         c = np.broadcast_to(np.asarray(c, np.float64), (len(m),))
         if not (np.isfinite(m).all() and np.isfinite(c).all()):
             raise UsageError("the file's weights hold NaN or inf")
-        if m.shape[0] * x.w.shape[1] > MAX_NUMBERS or m.size > MAX_NUMBERS:
-            raise UsageError(f"the file holds a map of {m.shape[0]:,} x {x.w.shape[1]:,} weights")
+        _fits(len(m), x.w.shape[1])
+        _fits(*m.shape)
         for form in (x, None):
             form = self.carry(x) if form is None else form
             w, b = _composed(m, form, c)
@@ -350,6 +366,15 @@ class _Reader:
     def folded(self, node: Node) -> Any:
         """An operation on constants."""
         ins = [None if v is None else np.asarray(v) for v in node.ins]
+        # what doubling or broadcasting can make of small tensors
+        shapes = [v.shape for v in ins if v is not None]
+        if node.op in ("Add", "Sub", "Mul", "Div"):
+            _fits(int(np.prod(np.broadcast_shapes(*shapes), dtype=object)), 1)
+        elif node.op in ("Concat", "Gather"):
+            sizes = [int(np.prod(v, dtype=object)) for v in shapes]
+            # a Gather repeats rows of its first input
+            rows = max(shapes[0][0] if shapes[0] else 1, 1)
+            _fits(sum(sizes) if node.op == "Concat" else sizes[0] * sizes[-1] // rows, 1)
         simple: dict[str, Callable] = {
             "Add": lambda x, y: x + y,
             "Sub": lambda x, y: x - y,
@@ -533,6 +558,7 @@ class _Reader:
         base = bases.pop()
         parts = [p if isinstance(p, Affine) else self.fixed(p, base) for p in parts]
         parts = [self.same(p) for p in parts]
+        _fits(sum(len(p.b) for p in parts), self.nodes())
         starts = np.cumsum([0] + [len(p.b) for p in parts])
         index = [p.index + s for p, s in zip(parts, starts, strict=False)]
         w, b = np.concatenate([p.w for p in parts]), np.concatenate([p.b for p in parts])
