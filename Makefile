@@ -37,7 +37,7 @@ help:  ## print this
 	@echo '  PY=python3.12   the interpreter to set up with     EXTRA=cuda12   an extra of pyproject.toml'
 	@echo '  WHEELS=folder   install from wheels, no network    ARGS="-k name" more arguments for pytest'
 
-tour: $(CORE)  ## the library in two minutes, with a report at the end
+tour: $(CORE)  ## the library in some minutes, with a report at the end
 	@$(JAX) $(BIN)/python -m infsup.tour
 
 test: $(TEST)  ## the tests, without the slow ones

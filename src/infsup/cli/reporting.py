@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,8 +111,9 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
     said += [f"{s.path}: {s.reason}" for s in stops if isinstance(s, Unreadable)]
     # in the order in which people ask, not of the alphabet
     stops.sort(key=lambda s: not isinstance(s, Unreadable) and _rank(s.name))
-    typed = " ".join(["infsup report", *map(str, places if places != [HOME] else [])])
-    typed += f" -o {output}" if output != HOME / "report" else ""
+    words = [*map(str, places if places != [HOME] else [])]
+    words += ["-o", str(output)] if output != HOME / "report" else []
+    typed = shlex.join(["infsup", "report", *words])
     from infsup.cli.documents import versions
 
     run = [

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +84,8 @@ def read_stop(folder: pathlib.Path) -> Stop | Unreadable:
         solution = load(folder)
     except InfsupError as e:
         return Unreadable(str(folder), f"{e.what}. {e.why}".strip())
+    except Exception as e:  # a class of the user's own may refuse what it is rebuilt from
+        return Unreadable(str(folder), f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}")
     name = re.sub(r"-\d+$", "", folder.name) if folder.name not in _gallery() else folder.name
     entry = _gallery().get(name)
     c = solution.certificate
@@ -101,7 +104,9 @@ def read_stop(folder: pathlib.Path) -> Stop | Unreadable:
         comparators=solution.comparators,
         picture=shown,
         cost=_cost(solution),
-        commands=tuple(command for command in (typed, f"infsup check {folder}") if command),
+        commands=tuple(
+            command for command in (typed, shlex.join(["infsup", "check", str(folder)])) if command
+        ),
     )
 
 
