@@ -1,8 +1,8 @@
 """The code of the README and of the docs runs, and prints what stands there.
 
 Every fence is accounted for: `python` is executed (a page is one program), `console` is typed into
-the shell, `text` is what the fence before it prints, `sh` are commands that set up a machine, of
-which the targets of make are looked up, `diagram` is drawn in letters. A line `...` in an output
+the shell, `text` is what the fence before it prints, `sh` are commands that take long or set up a
+machine, which are looked up, `diagram` is drawn in letters. A line `...` in an output
 stands for any lines. Numbers are compared to 1e-6, or within the percentage of a comment
 `<!-- numbers within 60 % -->` above.
 """
@@ -113,6 +113,11 @@ def look_up(fence: Fence) -> None:
             target = command.split()[1]
             makefile = (ROOT / "Makefile").read_text()
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), command
+        elif command.startswith("infsup "):
+            from infsup.cli import main
+
+            with contextlib.redirect_stdout(io.StringIO()):
+                assert main([command.split()[1], "--help"]) == 0, command
         else:
             assert command.startswith(("pip install", "python3 -m", "git clone", "cd ")), command
 
