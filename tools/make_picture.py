@@ -39,7 +39,10 @@ def main() -> None:
         infsup.solve(infsup.problem(name), progress=False)
         for name in ("hjb-lq-100", "digits-softmax", "digits")
     )
+    asked = infsup.approximation.Approximate("exp(-x)*sin(3*x)", (0.0, 6.0), eps=1e-8)
+    network = infsup.solve(asked, progress=False)
     for name, text in (
+        ("error", drawn(network)),
         ("hjb-lq-100", bracket(hjb)),
         ("costs", drawn(hjb)),
         ("newton", drawn(softmax)),
