@@ -42,7 +42,7 @@ app = typer.Typer(
 certify = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Say what a file of predictions or numbers is worth.",
+    help="Say what a file of predictions, numbers, samples or a network is worth.",
 )
 
 
