@@ -227,5 +227,5 @@ def _passes(problem: Transport, key: Any, n: int) -> Any:
             for k in range(math.ceil(n / problem.count))
         ]
     )
-    rows = problem._fitted[order[:n]]
+    rows = problem.fitted_rows[order[:n]]
     return problem.framed(key, rows)

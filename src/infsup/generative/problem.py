@@ -92,7 +92,7 @@ class Transport(Problem):
         if self.mixture is not None:
             return (self.mixture.dim,)
         held = None if self.data is None or self.data.fit is not None else self.data.held_out
-        return (self._fitted if held is None else held["x"]).shape[1:]
+        return (self.fitted_rows if held is None else held["x"]).shape[1:]
 
     @property
     def dim(self) -> int:
@@ -100,7 +100,12 @@ class Transport(Problem):
         return math.prod(self.row)
 
     @property
-    def _fitted(self) -> Any:
+    def fitted_rows(self) -> Any:
+        """The rows to fit, [n, *row].
+
+        Raises:
+            UsageError: they are not here.
+        """
         if self.data is None or self.data.fit is None:
             raise UsageError(
                 f"the rows of {self.name} are not here",
@@ -148,12 +153,12 @@ class Transport(Problem):
                 "fitted Gaussian": GaussianSampler.fitted(m.mean, m.covariance, (d,)),
                 "noise": GaussianSampler.fitted(np.zeros(d), np.eye(d), (d,)),
             }
-        x = np.asarray(self._fitted, np.float64).reshape(len(self._fitted), -1)
+        x = np.asarray(self.fitted_rows, np.float64).reshape(len(self.fitted_rows), -1)
         return {
             "fitted Gaussian": GaussianSampler.fitted(
                 x.mean(0), np.atleast_2d(np.cov(x.T, ddof=0)), self.row
             ),
-            "the rows to fit, resampled": Resampler(np.asarray(self._fitted, np.float32)),
+            "the rows to fit, resampled": Resampler(np.asarray(self.fitted_rows, np.float32)),
         }
 
     @property
@@ -176,7 +181,7 @@ class Transport(Problem):
         """(shift, scale), float32: methods see (x - shift)/scale."""
         if self.mixture is not None or not self.standardise:
             return jnp.zeros(self.dim, jnp.float32), jnp.ones(self.dim, jnp.float32)
-        x = jnp.asarray(self._fitted, jnp.float32).reshape(len(self._fitted), -1)
+        x = jnp.asarray(self.fitted_rows, jnp.float32).reshape(len(self.fitted_rows), -1)
         spread = jnp.sqrt(x.var(0) + self.grid**2 / 12)
         if self.grid:
             spread = jnp.full_like(spread, jnp.sqrt(jnp.mean(spread**2)))
@@ -193,7 +198,7 @@ class Transport(Problem):
     @property
     def count(self) -> int:
         """Rows to fit; of a mixture there are as many as one likes."""
-        return 2**31 - 1 if self.mixture is not None else len(self._fitted)
+        return 2**31 - 1 if self.mixture is not None else len(self.fitted_rows)
 
     def draw(self, key: Key[Array, ""], n: int) -> Float[Array, "n d"]:
         """Draws of the target in the frame, float32: rows with replacement, or of the mixture."""
@@ -201,7 +206,7 @@ class Transport(Problem):
             return self.mixture.sample(key, n)
         which, _ = jax.random.split(key)
         i = jax.random.randint(which, (n,), 0, self.count, jnp.int32)
-        return self.framed(key, self._fitted[i])
+        return self.framed(key, self.fitted_rows[i])
 
     def framed(self, key: Key[Array, ""], x: Any) -> Float[Array, "n d"]:
         """Rows [n, ...] in the frame, with fresh grid noise, float32."""
