@@ -48,8 +48,8 @@ class W2ToMixture(Bound):
 
     Upper end, of an answer that pushes standard normal noise z (`push`), for d <= 16: send the
     same z through a fine solver of the exact flow from noise to Q; its end X has a law Q' near Q.
-    Then W2(P, Q) <= (E|Y - X|^2)^(1/2) + W2(Q', Q). The density q' of X is exact, determinants of the
-    steps included, and with w = q(X)/q'(X)
+    Then W2(P, Q) <= (E|Y - X|^2)^(1/2) + W2(Q', Q). The density q' of X is exact, determinants of
+    the steps included, and with w = q(X)/q'(X)
 
         W2^2(Q', Q) <= 2 E |X - mean|^2 |1 - w|,
 
@@ -104,7 +104,8 @@ class W2ToMixture(Bound):
             gaps = ((y - x) ** 2).sum(1)
             far = 2 * ((x - law.mean) ** 2).sum(1) * np.abs(1 - weights)
             pilots = coupled(*flow, self.pairs, k_law)[:2]
-            phi = fitted(*(a[: self.pairs // 2] for a in pilots), np.random.default_rng(0))
+            some = slice(self.pairs // 2)
+            phi = fitted(pilots[0][some], pilots[1][some], np.random.default_rng(0))
             dual = phi(y) + weights * phi.conjugate_lower(x)
             below = student_t(dual, third)
             apart, solver = student_t(gaps, 2 * third), student_t(far, 2 * third)
