@@ -23,7 +23,7 @@ def certify_samples(
     delta: float = 0.01,
     key: Any = 0,
     of: str = "samples",
-    rows: str = "held-out rows",
+    rows: str = "the data",
 ) -> tuple[Certificate, ...]:
     """How far the law of a generator is from data, from draws of it and rows that it did not see.
 
