@@ -130,7 +130,7 @@ def slipped(problem, outcome, c, count, seed):
     return found
 
 
-@pytest.mark.parametrize("name", ["exp p=4", "|x|^1.5 p=4", "square"])
+@pytest.mark.parametrize("name", ["exp p=4", "exp p=2", "square"])
 def test_no_harmful_change_is_accepted(built, name):
     assert slipped(*built(name), count=10, seed=1) == 0
 

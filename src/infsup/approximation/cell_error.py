@@ -1,5 +1,6 @@
 """Proved bounds of sup |f - p| for a function and a piecewise polynomial, by balls."""
 
+import contextlib
 import heapq
 import math
 from collections.abc import Sequence
@@ -143,14 +144,10 @@ def _rough(
     variation = sum((abs(c) for c in shifted[1:]), arb(0))
     least = max(lower(at_middle), 0.0)
     found = math.inf
-    try:
+    with contextlib.suppress(NotSmooth, DomainFault):
         found = upper(at_middle + abs(enclosure.slope(box)) * r + variation)
-    except (NotSmooth, DomainFault):
-        pass
-    try:
+    with contextlib.suppress(DomainFault):
         found = min(found, upper(abs(enclosure.ball(box) - shifted[0]) + variation))
-    except DomainFault:
-        pass
     return found, least
 
 

@@ -1,13 +1,12 @@
 """Derives the pillar's claims again: fractions, python-flint, NumPy; no JAX, none of its code.
 
-    python -m infsup.approximation.check FOLDER    re-checks a saved solution
+    infsup check FOLDER    re-checks a saved solution with it
 
 A network is read off its stored weights: every unit must be what the lemma of its role says, in
 exact arithmetic. The proof's roles say where to look, its numbers what to show.
 """
 
 import math
-import sys
 from fractions import Fraction
 from typing import Any
 
@@ -64,7 +63,7 @@ def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, f
         squares = np.maximum(above - centres, below + centres) * (1 + 2.0**-50)
         upper = math.nextafter((claims + squares + run).max() * (1 + 2.0**-50), math.inf) + upper
         lower = 0.0
-        for x in np.asarray(proof["points"], np.float64).tolist():
+        for x in np.ravel(np.asarray(proof["points"], np.float64)).tolist():
             _need(a <= x <= b and (tiny < 1e-40 or float(np.float32(x)) == x), "a point")
             gap = abs(_jet(f, [arb(x)], 1)[0] - _exact(_value(layers, Fraction(x)))).lower()
             lower = max(lower, float(gap) * (1 - 2.0**-50) - run.max())
@@ -202,14 +201,8 @@ def _read(layers: list, roles: np.ndarray, a: Fraction, b: Fraction) -> tuple:
             q = _plus(*([w * c for c in p] for w, p in zip(weights[i], squares["p"], strict=True)))
             poly = _plus(poly, _moved(q, (u + v) / 2, (v - u) / 2))
         cells.append((knots[i], knots[i + 1], poly))
-    return (
-        cells,
-        slack,
-        {
-            **{"w": weights, "barriers": barriers, "knots": knots, "roles": roles},
-            **squares,
-        },
-    )
+    tree = {"w": weights, "barriers": barriers, "knots": knots, "roles": roles}
+    return cells, slack, tree | squares
 
 
 def _part(tents: list[dict]) -> dict:
@@ -308,14 +301,14 @@ def _emulated(s: dict) -> tuple[np.ndarray, np.ndarray]:
         box = arb(flint.fmpq(2 * part + 1 - PARTS, PARTS), flint.fmpq(1, PARTS))
         T, Q, E = [], [], []
         for k in range(n):
-            l = _moved([_exact(c) for c in s["l"][k]], box.mid(), box.rad())
-            l = arb(l[0].mid(), sum((abs(c) for c in l[1:]), l[0].rad()).upper())
+            q = _moved([_exact(c) for c in s["l"][k]], box.mid(), box.rad())
+            q = arb(q[0].mid(), sum((abs(c) for c in q[1:]), arb(q[0].rad())).upper())
             into = [sum((_exact(c) * T[j][i] for c, j in s["into"][k]), arb(0)) for i in range(n)]
             second = sum((_exact(c) * Q[j] for c, j in s["into"][k]), arb(0))
             D = sum((_exact(c) * E[j] for c, j in s["into"][k]), arb(0))
-            _need(not s["open"][k] or abs(l + D) <= 1, "an argument stays in [-1, 1]")
-            T.append([2 * l * t + (i == k) for i, t in enumerate(into)])
-            Q.append(2 * l * second + D * D)
+            _need(not s["open"][k] or abs(q + D) <= 1, "an argument stays in [-1, 1]")
+            T.append([2 * q * t + (i == k) for i, t in enumerate(into)])
+            Q.append(2 * q * second + D * D)
             E.append(sum((t * arb(e / 2, e / 2) for t, e in zip(T[k], s["e"], strict=True)), Q[k]))
             for j, t in enumerate(T[k]):
                 mid[k, j, part], rad[k, j, part] = float(t.mid()), float(t.rad().upper())
@@ -490,7 +483,7 @@ def _apply(op: str, v: list, params: Any, n: int) -> Any:
 
 
 def _executed(layers: list, s: dict, u: float, tiny: float) -> np.ndarray:
-    """What rounding adds on each cell, sums in any order, fused or not, subnormals flushed or not."""
+    """What rounding adds on each cell: sums in any order, fused or not, subnormals flushed."""
     knots = np.array([float(k) for k in s["knots"]])
     found = []
     for i in range(len(knots) - 1):

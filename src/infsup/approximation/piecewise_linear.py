@@ -63,16 +63,19 @@ class PiecewiseLinear(DirectMethod):
 
     def find(self, problem, start, key):
         eps = asked(problem, "PiecewiseLinear")
-        share = 1 - self.slack
+        share, best = 1 - self.slack, None
         for _ in range(6):
             found = broken_line(problem, share * eps, problem.budget)
             if found is None:
-                refuse_budget(problem, "PiecewiseLinear", units_needed(problem, eps))
-            network, roles = draw(found, problem.dtype)
-            got = enclose(problem, network, roles)
+                break
+            best = draw(found, problem.dtype)
+            got = enclose(problem, *best)
             if got.upper <= eps:
                 break
             share *= min(0.97, 0.98 * eps / got.upper)
+        if best is None:
+            refuse_budget(problem, "PiecewiseLinear", units_needed(problem, eps))
+        network, roles = best
         return Outcome(network, {"roles": roles})
 
 
@@ -81,7 +84,7 @@ def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:
     a, b = problem.domain
     f = problem.values
     stops = stops_of(problem.f, a, b) if isinstance(problem.f, Program) else [a, b]
-    best = _fewest(f, stops, eps, most + 1)
+    start, best = _fewest(f, stops, eps, most + 1)
     if best is None:
         return None
     # the least tube that allows so few, so that the certificate has room
@@ -89,7 +92,7 @@ def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:
     low, high = 2.0**-24 if few else 0.5, 1.0
     for _ in range(9 if few else 4):
         middle = math.sqrt(low * high)
-        found = _fewest(f, stops, middle * eps, len(best.knots) - 1)
+        found = _line(f, stops, middle * eps, start, len(best.knots) - 1)
         if found is None:
             low = middle
         else:
@@ -101,18 +104,18 @@ def units_needed(problem: Approximate, eps: float) -> int | None:
     """Units that a broken line takes, or None beyond the most that are counted."""
     a, b = problem.domain
     stops = stops_of(problem.f, a, b) if isinstance(problem.f, Program) else [a, b]
-    found = _fewest(problem.values, stops, eps, MOST)
+    _, found = _fewest(problem.values, stops, eps, MOST)
     return None if found is None else found.units
 
 
-def _fewest(f: Values, stops: list[float], eps: float, most: int) -> Segments | None:
-    """The better of a start above, on and below the function."""
-    best = None
+def _fewest(f: Values, stops: list[float], eps: float, most: int) -> tuple[float, Segments | None]:
+    """The best of a start above, below and on the function."""
+    best, at = None, 0.0
     for start in (1.0, -1.0, 0.0):
         found = _line(f, stops, eps, start, most if best is None else len(best.knots) - 2)
         if found is not None and (best is None or len(found.knots) < len(best.knots)):
-            best = found
-    return best
+            best, at = found, start
+    return at, best
 
 
 def _line(f: Values, stops: list[float], eps: float, start: float, most: int) -> Segments | None:

@@ -14,6 +14,7 @@ from infsup.core.errors import HypothesisError, UsageError
 from infsup.core.problem import Problem
 from infsup.core.program import STRUCTURAL, Program
 from infsup.networks.relu import ReLUNetwork
+from infsup.networks.scalar import scalar_form
 from infsup.numerics.enclosure import Enclosure, program_of
 
 ROUNDOFF = {"real": 0.0, "float64": 2.0**-53, "float32": 2.0**-24}
@@ -84,6 +85,10 @@ class Approximate(Problem):
     def asks(self):
         scalar = jax.ShapeDtypeStruct((), np.float64)
         return Function((scalar,), scalar)
+
+    def accept(self, answer):
+        """The one door; networks that take and give an array [1] are taken as functions of x."""
+        return super().accept(scalar_form(answer))
 
     @property
     def name(self) -> str:

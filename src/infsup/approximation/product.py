@@ -56,7 +56,7 @@ def three_square_product(size: float, n: int) -> ReLUNetwork:
     graph = Graph(2)
     u, v = form((1 / (2 * m), U)), form((1 / (2 * m), V))
     parts = [(2 * m * m, form((1, u), (1, v))), (-2 * m * m, u), (-2 * m * m, v)]
-    out = form(*((c, _square_of(graph, l, _count(n), k)) for k, (c, l) in enumerate(parts, 1)))
+    out = form(*((c, _square_of(graph, z, _count(n), k)) for k, (c, z) in enumerate(parts, 1)))
     network, _ = graph.network(out, np.dtype(np.float64))
     return network
 

@@ -3,12 +3,12 @@ r"""What executing a network of our constructions in floating point may add to i
 With unit roundoff u, a sum of n products and a bias in any order, fused or not, misses the real one
 by at most gamma_{n+1} (sum |w h| + |b|), gamma_k = k u / (1 - k u) (Higham, Accuracy and Stability
 of Numerical Algorithms, 2nd ed. 2002, section 3.1), and by n + 1 times the smallest normal number
-where subnormals are flushed. relu is 1-Lipschitz and exact, so errors run through the units linearly.
-In a chain of tent maps an error e of an iterate and a rounding r of its tooth make at most 2 e + 4 r
-in the next iterate, since the tent map has slope 2 everywhere, and iterate s enters the square with
-the factor 4^-s: no digit is lost to depth (for binary fractions in [0, 1] the iterates are even
-exact, lemma L4). x - k is one rounding. A gate that is closed by a margin above its error is exactly
-0 in floating point as well.
+where subnormals are flushed. relu is 1-Lipschitz and exact, so errors run through the units
+linearly. In a chain of tent maps an error e of an iterate and a rounding r of its tooth make at
+most 2 e + 4 r in the next iterate, since the tent map has slope 2 everywhere, and iterate s enters
+the square with the factor 4^-s: no digit is lost to depth (for binary fractions in [0, 1] the
+iterates are even exact, lemma L4). x - k is one rounding. A gate that is closed by a margin above
+its error is exactly 0 in floating point as well.
 
 All is bounded cell by cell: a unit that is small there rounds little.
 """
@@ -92,7 +92,8 @@ def _block(
                     error[node] = tents.unit(k, chain, number, moved[row], rounding[row])
         at += len(b)
     w, b = (np.abs(np.asarray(v, np.float64)) for v in network.out)
-    return sum(_summed(w, b, size, error, u, tiny))[0]
+    moved, rounding = _summed(w, b, size, error, u, tiny)
+    return (moved + rounding)[0]
 
 
 class _Tents:

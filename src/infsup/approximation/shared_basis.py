@@ -112,10 +112,10 @@ def basis_of(chains: tuple[Chain, ...]) -> Basis:
     spread: list[list[Poly]] = []
     slopes: list[Fraction] = []
     for number, c in enumerate(chains):
-        l = add([c.const, c.slope], *(scale(w, squares[k - 1]) for k, w in c.weights.items()))
-        arguments.append(l)
-        squares.append(times(l, l))
-        twice = scale(Fraction(2), l)
+        line = add([c.const, c.slope], *(scale(w, squares[k - 1]) for k, w in c.weights.items()))
+        arguments.append(line)
+        squares.append(times(line, line))
+        twice = scale(Fraction(2), line)
         row = [
             times(twice, add(*(scale(w, spread[k - 1][j]) for k, w in c.weights.items())))
             for j in range(number)

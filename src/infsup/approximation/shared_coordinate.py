@@ -38,10 +38,10 @@ SPLITS = (0.97, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 class SharedCoordinate(DirectMethod):
     """Polynomials of degree p on cells, whose products are computed once for all cells.
 
-    A zigzag u runs from -1 to 1 and back, one tooth a cell. The powers of u that vanish at both ends
-    of every cell are affine in p - 1 squares (`shared_basis`), each a chain of tent maps. A cell then
-    costs two units: its knot and its gate, which is exact (lemma L3). So the size is twice the
-    number of cells plus O(log 1/eps), where theorem networks multiply the two.
+    A zigzag u runs from -1 to 1 and back, one tooth a cell. The powers of u that vanish at both
+    ends of every cell are affine in p - 1 squares (`shared_basis`), each a chain of tent maps. A
+    cell then costs two units: its knot and its gate, which is exact (lemma L3). So the size is
+    twice the number of cells plus O(log 1/eps), where theorem networks multiply the two.
 
     Args:
         p: degree on a cell, 2, 4, 6 or 8; by default the one of fewest units, and broken lines
@@ -50,8 +50,8 @@ class SharedCoordinate(DirectMethod):
     Raises:
         UsageError: more units than the problem's budget (says how many), or p is none of these.
 
-    Source: squares by Yarotsky, Neural Networks 94 (2017); shared coordinate and exact gates derived
-    here, see docs/guides/approximation.md.
+    Source: squares by Yarotsky, Neural Networks 94 (2017); shared coordinate and exact gates
+    derived here, see docs/guides/approximation.md.
     """
 
     problems: ClassVar = (Approximate,)
@@ -248,12 +248,14 @@ def build(plan: Plan, dtype: str) -> tuple[Any, np.ndarray]:
     u = form((1, u_form), (-1, ONE))
     squares: dict[int, int] = {}
     for k, (chain, m) in enumerate(zip(shared_basis.CHAINS[: p - 1], plan.levels, strict=True), 1):
-        l = form(
+        argument = form(
             (chain.slope, u),
             (chain.const, ONE),
             *((c, squares[j]) for j, c in chain.weights.items()),
         )
-        v = form((2, graph.unit(l, FOLD, k)), (-1, l)) if chain.folded else l
+        v = argument
+        if chain.folded:
+            v = form((2, graph.unit(argument, FOLD, k)), (-1, argument))
         squares[k] = graph.square(v, m, k)
     out = _gated(graph, line, nodes, knots, u_values, squares, w, p, bits)
     return graph.network(out, numpy_dtype(dtype))
@@ -272,8 +274,9 @@ def _gated(
 ) -> Form:
     """The output: straight pieces, one gate a cell, and what all gates were lifted by.
 
-    Lemma L3: with b = 1 - A_1 >= 1 - |u| and cell functions q_i that vanish where |u| = 1 and have
-    |q_i| <= M (1 - |u|), relu(q_i + M b - S dist(x, cell i)) is q_i + M b on cell i and 0 elsewhere.
+    Lemma L3: with b = 1 - A_1 >= 1 - |u| and cell functions q_i that vanish where |u| = 1 and
+    have |q_i| <= M (1 - |u|), relu(q_i + M b - S dist(x, cell i)) is q_i + M b on cell i and 0
+    elsewhere.
     """
     count = len(knots) - 1
     size = float(np.max(np.abs(w)))

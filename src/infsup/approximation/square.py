@@ -5,7 +5,6 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import equinox as eqx
-import numpy as np
 from flint import arb
 
 from infsup.approximation.bounds.structural_enclosure import refuse_budget
@@ -115,10 +114,9 @@ def draw(
     shift = form((-error(n, float(size), True) if shifted else 0, ONE))
     if strict:
         return graph, form((1, _strict(graph, x, n, size, a < 0)), (1, shift))
+    v = x if a >= 0 else form((-1, x))
     if a < 0 < b:
         v = form((2, graph.unit(x, FOLD, 1)), (-1, x))
-    else:
-        v = x if a >= 0 else form((-1, x))
     return graph, form((size**2, graph.square(v, n, 1)), (1, shift))
 
 

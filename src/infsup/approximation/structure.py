@@ -1,8 +1,9 @@
 """What a network of our constructions computes, read off its stored weights in exact arithmetic.
 
-Each unit is expressed in symbols whose ranges are known: x, the knot units, |l| of a fold, the teeth
-of a tent chain, squares, gates. A unit whose argument is such a symbol's own combination and cannot
-be negative is that combination. What is found is a piecewise polynomial and the errors about it.
+Each unit is expressed in symbols whose ranges are known: x, the knot units, |l| of a fold, the
+teeth of a tent chain, squares, gates. A unit whose argument is such a symbol's own combination and
+cannot be negative is that combination. What is found is a piecewise polynomial and the errors about
+it.
 """
 
 import functools
@@ -58,7 +59,7 @@ class Structure:
         return len(self.barriers)
 
     def polynomials(self) -> list[list[Fraction]]:
-        """The exact polynomial of t in [-1, 1] on every cell, the errors of the squares left out."""
+        """The exact polynomial of t in [-1, 1] on every cell, without the squares' errors."""
         squares = shared_basis.basis_of(self.chains).squares if self.chains else []
         found = []
         for i, (left, right) in enumerate(self.lines):
@@ -72,10 +73,10 @@ class Structure:
         return found
 
     def emulation(self) -> tuple[np.ndarray, np.ndarray]:
-        """For every cell upper bounds of what the errors of the squares add and take away. [K] each.
+        """For every cell upper bounds of what the errors of the squares add, and take away: [K].
 
         The errors r of the squares have one sign, so N - (line + sum_k W_ik l_k^2) lies in
-        [-below, above] with above = max_u sum_j e_j max(sum_k W_ik spread[k][j](u), 0) + ...
+        [-below, above], above = max_u sum_j e_j max(sum_k W_ik spread[k][j](u), 0) + ...
         """
         if not self.chains:
             return np.zeros(len(self.lines)), np.zeros(len(self.lines))
@@ -102,6 +103,8 @@ def read(levels: Sequence[Any], out: Any, roles: Any, a: float, b: float) -> Str
         levels: as a `ReLUNetwork` holds them.
         out: likewise.
         roles: [units, 3], or None where all units read the input alone.
+        a: left end.
+        b: right end.
 
     Raises:
         NoStructure: a unit does not compute what its role says; names it.
@@ -335,9 +338,9 @@ class _Reader:
             raise NoStructure("the coordinate leaves [-1, 1]")
         chains = []
         for k in range(1, len(self.levels) + 1):
-            l = self.arguments[k]
-            slope = l.get(X, ZERO) / first[X]
-            rest = _sum((1, l), (-slope, first))
+            given = self.arguments[k]
+            slope = given.get(X, ZERO) / first[X]
+            rest = _sum((1, given), (-slope, first))
             if any(s[0] in "xk" for s in rest):
                 raise NoStructure(f"chain {k} is not a function of the coordinate")
             weights = {s[1]: c for s, c in rest.items() if s[0] == "a"}
@@ -495,7 +498,8 @@ def _orders(chains: tuple[Chain, ...], levels: tuple[int, ...]) -> list[tuple[Fr
     """(error of the argument, second-order part of the error of the square) for each chain.
 
     A_k = (l_k + D_k)^2 + r_k with 0 <= r_k <= e_k, so that A_k - l_k^2 = 2 l_k D_k + D_k^2 + r_k;
-    its part that is linear in the r is `spread`, the rest is Q_k, |Q_k| <= 2 |l_k| sum |w| Q + D_k^2.
+    its part that is linear in the r is `spread`, the rest is Q_k with
+    |Q_k| <= 2 |l_k| sum |w| Q + D_k^2.
     """
     sizes = _cached_spreads(_key(chains))
     e = [Fraction(1, 4 ** (m + 1)) for m in levels]

@@ -2,7 +2,7 @@
 
 import math
 from fractions import Fraction
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from infsup.networks.relu import ReLUNetwork
 from infsup.numerics.enclosure import DomainFault, Enclosure, exact, lower, precision
 
 SOURCE = (
-    "lemmas L1-L3: Yarotsky, Neural Networks 94 (2017) 103-114 for the square; shared coordinate and "
-    "gates derived here; interpolation by Taylor's formula in balls"
+    "lemmas L1-L3: Yarotsky, Neural Networks 94 (2017) 103-114 for the square; shared coordinate "
+    "and gates derived here; interpolation by Taylor's formula in balls"
 )
 WORDS = "sup |f - N|"
 MOST_SAMPLES = 4_000_000
@@ -98,7 +98,7 @@ def _between_samples(
     knots = np.array([float(k) for k in s.knots])
     ends = np.array([[float(y) for y in line] for line in s.lines])
     widths = np.diff(knots)
-    steep = problem.lipschitz + np.abs(ends[:, 1] - ends[:, 0]) / widths
+    steep = (problem.lipschitz or 0.0) + np.abs(ends[:, 1] - ends[:, 0]) / widths
     aim = 0.05 * (problem.eps or np.max(np.abs(problem.values(knots) - network.values(knots))))
     counts = np.ceil(steep * widths / max(2 * aim, 1e-12 * problem.size())).astype(int) + 1
     if counts.sum() > MOST_SAMPLES:
@@ -146,7 +146,7 @@ def lower_end(
     return points, max(best * (1 - 2.0**-40), 0.0)
 
 
-def refuse_budget(problem: Approximate, method: str, units: int | None) -> None:
+def refuse_budget(problem: Approximate, method: str, units: int | None) -> NoReturn:
     """Refuses a construction that is larger than the budget.
 
     Raises:
@@ -154,7 +154,8 @@ def refuse_budget(problem: Approximate, method: str, units: int | None) -> None:
     """
     many = f"{units:,}" if units is not None else "more than 100,000"
     raise UsageError(
-        f"`{method}` needs {many} units for eps = {problem.eps:g}; the budget is {problem.budget:,}",
+        f"`{method}` needs {many} units for eps = {problem.eps:g}; "
+        f"the budget is {problem.budget:,}",
         remedy=f"budget={units}" if units is not None else "a larger eps",
     )
 
@@ -163,9 +164,10 @@ class StructuralEnclosure(Bound):
     """A proved bracket of sup |f - N| for a network of our constructions, at any depth.
 
     The network's parts are recognised in its stored weights, in exact arithmetic: knots, zigzag
-    coordinate, tent chains, squares, gates. Each is a lemma with an error bound, so the network is a
-    piecewise polynomial up to a known error, and its distance from f is bounded cell by cell with
-    Taylor balls. Beside it the proof says how few units any network needs for this error. Where the evidence names no roles, networks of one hidden layer are recognised.
+    coordinate, tent chains, squares, gates. Each is a lemma with an error bound, so the network is
+    a piecewise polynomial up to a known error, and its distance from f is bounded cell by cell with
+    Taylor balls. Beside it the proof says how few units any network needs for this error. Where the
+    evidence names no roles, networks of one hidden layer are recognised.
 
     With `dtype="real"` it speaks of the network in real arithmetic, else of the network as executed
     in that dtype: sums in any order, fused or not, subnormals flushed or not (`running_error`).
@@ -231,7 +233,8 @@ class StructuralEnclosure(Bound):
             Hypothesis(
                 "the weights are those of the construction, exactly",
                 "checked",
-                f"{c.units} units: {len(s.knots) - 2} knots, {len(s.levels)} squares, {s.gates} gates",
+                f"{c.units} units: {len(s.knots) - 2} knots, {len(s.levels)} squares, "
+                f"{s.gates} gates",
             ),
         )
         return Certificate(
