@@ -17,6 +17,7 @@ from infsup.core.encoding import decode, encode
 from infsup.core.errors import UsageError
 from infsup.networks import ReLUNetwork, from_equinox, from_onnx, to_onnx
 from infsup.networks.recipes import Standardised
+from infsup.networks.scalar import scalar_form
 from infsup.numerics import piecewise_linear as pl
 from infsup.numerics.enclosure import Enclosure, program_of
 
@@ -124,6 +125,27 @@ def test_every_door_that_a_network_comes_through(tmp_path):
             c = certify(asked, one)
             low, up = checked(asked, one, c)
             assert c.lower <= low <= up <= c.upper
+
+
+def test_networks_of_arrays_of_one_number_are_taken_too():
+    problem = Approximate("sin(3*x)", (-1.0, 1.0))
+    keys = jax.random.split(jax.random.key(0), 3)
+    one = eqx.nn.MLP(1, 1, 8, 2, key=keys[0])
+    layers = [eqx.nn.Linear(1, 4, key=keys[1]), eqx.nn.Lambda(jax.nn.relu)]
+    chain = eqx.nn.Sequential([*layers, eqx.nn.Linear(4, 1, key=keys[2])])
+    single = eqx.nn.Sequential([eqx.nn.Linear(1, 1, key=keys[1])])
+    wrapped = Standardised(np.float32([0.3]), np.float32([1.7]), one)
+    for net in (one, chain, single, wrapped, eqx.nn.MLP(1, 1, 8, 0, key=keys[0])):
+        c = certify(problem, net)
+        assert c.verdict == "certified"
+        x = np.float32(0.25)
+        assert problem.accept(net)(x) == net(jnp.asarray([x]))[0]
+        assert abs(float(problem.values(np.array([0.25]))[0]) - float(net(jnp.asarray([x]))[0])) < (
+            c.upper + 1e-6
+        )
+    two = eqx.nn.MLP(2, 1, 8, 2, key=keys[0])
+    assert scalar_form(two).in_size == 2
+    assert scalar_form(jnp.sin) is jnp.sin
 
 
 def test_what_it_is_not_for():

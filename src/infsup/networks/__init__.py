@@ -15,6 +15,7 @@ OTHERS = {
     "identity": "relu",
     "parallel": "relu",
     "stack": "relu",
+    "scalar_form": "scalar",
     "from_onnx": "onnx",
     "to_onnx": "onnx",
 }
