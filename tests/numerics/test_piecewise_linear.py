@@ -1,6 +1,7 @@
 """The engine of piecewise-linear functions, against rational arithmetic and planted bugs."""
 
 import bisect
+import time
 
 import flint
 import numpy as np
@@ -11,6 +12,8 @@ from infsup.core.errors import UsageError
 from infsup.numerics import piecewise_linear as pl
 from infsup.numerics import sup_distance as sd
 from infsup.numerics.enclosure import Enclosure, exact, lower, precision, program_of, upper
+
+SLOW = pytest.mark.slow
 
 FUNCTIONS = (
     *("sin(3*x)", "exp(x)", "abs(x-0.3)", "x**2", "1/(2+x)", "sqrt(1.001+x)", "maximum(x,0)"),
@@ -309,3 +312,27 @@ def test_the_curve_of_a_picture_has_the_kinks():
     np.testing.assert_allclose(y, x**2)
     got = sd.sup_distance(f, levels, out, 0.0, 1.0)
     assert np.abs(y - n).max() <= got.upper * (1 + 1e-12)
+
+
+def interpolant(f, a, b, n):
+    """The network of one level that interpolates f at n + 1 equal steps."""
+    knots = np.linspace(a, b, n + 1)
+    y = f.values(knots)
+    slope = np.diff(y) / np.diff(knots)
+    jumps = np.concatenate([[0.0, slope[0]], np.diff(slope)])[None]
+    return [(np.ones((n, 1)), -knots[:-1])], (jumps, y[:1])
+
+
+@pytest.mark.parametrize(
+    ("n", "rtol", "seconds"), [(1_000, 0.01, 2.0), pytest.param(20_000, 0.05, 20.0, marks=SLOW)]
+)
+@pytest.mark.parametrize("text", ["exp(-x)*sin(3*x)", "1e6*sin(x)", "sqrt(x)+abs(x-1)"])
+def test_thousands_of_pieces_in_seconds(text, n, rtol, seconds):
+    f = Enclosure(program_of(text))
+    net = interpolant(f, 0.0, 2.0, n)
+    begun = time.process_time()
+    got = sd.sup_distance(f, *net, 0.0, 2.0, rtol)
+    spent = time.process_time() - begun
+    assert spent < seconds, spent
+    assert got.upper - got.lower <= rtol * got.upper
+    assert got.cells >= n
