@@ -106,7 +106,7 @@ def test_a_score_without_its_bias_is_found_out(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_executed(dtype):
-    s = head("sin(4*x)", dtype=dtype)
+    s = head("sin(4*x)", keys=12, dtype=dtype)
     assert s.answer.values.dtype == dtype
     assert s.certificate.verdict == "conditional"
     x = np.linspace(-1, 1, 4001, dtype=dtype)
@@ -115,7 +115,7 @@ def test_executed(dtype):
 
 
 def test_it_is_stored_and_checked(tmp_path):
-    s = head("sin(4*x)", keys=16)
+    s = head("sin(4*x)", keys=8)
     s.save(tmp_path / "s")
     checked = isp.check(tmp_path / "s")
     assert checked.stands, checked.findings

@@ -53,7 +53,7 @@ def test_yarotsky_by_hand():
     [
         ("exp", dict(zip(EPS, (18, 64, 141, 226, 448), strict=True))),
         ("sin4x", {1e-4: 181, 1e-8: 447, 1e-12: 879}),
-        ("runge", {1e-4: 987, 1e-8: 3_258, 1e-12: 8_945}),
+        ("runge", {1e-4: 987, 1e-8: 3_258}),
     ],
 )
 def test_the_chebyshev_tree(name, column):
@@ -68,7 +68,7 @@ def test_the_chebyshev_tree(name, column):
     [
         ("exp", dict(zip(EPS, (18, 54, 94, 168, 258), strict=True))),
         ("sin4x", {1e-4: 116, 1e-8: 252, 1e-12: 430}),
-        ("runge", {1e-4: 304, 1e-8: 834, 1e-12: 1_814}),
+        ("runge", {1e-4: 304, 1e-8: 834}),
     ],
 )
 def test_paterson_stockmeyer(name, column):

@@ -13,9 +13,9 @@ from infsup.core.method import DirectMethod, Outcome
 from infsup.core.precision import guard
 from infsup.core.registry import register
 
-MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0)
+MARGINS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Keys beyond each end of the domain, in distances between keys."""
-SHARPNESS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8)
+SHARPNESS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 """beta times the squared distance between keys."""
 FITTED, SAMPLED = 6, 16
 """Points a key to fit at and to choose with."""
