@@ -118,18 +118,18 @@ def test_a_broken_line_has_about_the_fewest_pieces():
 
 
 def test_kinks_cost_a_broken_line_nothing():
-    _, network, c, _ = build("abs(x-0.3)+abs(x+0.25)", (-1, 1), 1e-6, PiecewiseLinear())
-    assert network.counts.units <= 4
-    assert c.upper <= 1e-6
+    _, network, c, _ = build("abs(x-0.3)+abs(x+0.25)", (-1, 1), 1e-4, PiecewiseLinear())
+    assert network.counts.units == 2
+    assert c.upper <= 1e-4
 
 
 def test_from_jax_and_by_name():
-    s = isp.solve(Approximate(jnp.sin, domain=(0, 6), eps=1e-8))
+    s = isp.solve(Approximate(jnp.sin, domain=(0, 6), eps=1e-4))
     c = s.certificate
-    assert c.upper <= 1e-8
+    assert c.upper <= 1e-4
     assert c.met == "yes"
-    assert s.answer.counts.units <= 80
-    assert float(s(1.25)) == pytest.approx(np.sin(1.25), abs=1e-8)
+    assert s.answer.counts.units <= 40
+    assert float(s(1.25)) == pytest.approx(np.sin(1.25), abs=1e-4)
     assert set(s.comparators) == {"constant", "straight line"}
     assert min(x.lower for x in s.comparators.values()) > 0.9
     assert "fewest units" in s.why
@@ -209,12 +209,12 @@ def test_a_function_known_by_its_values_only():
     def f(x):
         return np.abs(np.sin(5 * x))
 
-    problem = Approximate(f, (-1, 1), 1e-3, lipschitz=5.0)
+    problem = Approximate(f, (-1, 1), 1e-2, lipschitz=5.0)
     assert {h.state for h in problem.hypotheses()} == {"assumed"}
     outcome = PiecewiseLinear().find(problem, None, None)
     c = StructuralEnclosure().certify(problem, outcome, None, 0.01)
     assert (c.kind, c.verdict) == ("proved_real", "conditional")
-    assert c.upper <= 1e-3
+    assert c.upper <= 1e-2
     with pytest.raises(HypothesisError, match="needs the program"):
         SharedCoordinate().suits(problem)
 
@@ -249,10 +249,11 @@ def test_words(given, kind, words):
 
 
 def test_a_budget_is_kept_and_the_need_is_said():
-    problem = Approximate("sin(4*x)", (-1, 1), 1e-8, budget=40)
-    with pytest.raises(UsageError, match=r"needs \d+ units for eps = 1e-08; the budget is 40"):
+    problem = Approximate("sin(4*x)", (-1, 1), 1e-5, budget=20)
+    with pytest.raises(UsageError, match=r"needs \d+ units for eps = 1e-05; the budget is 20"):
         SharedCoordinate().find(problem, None, None)
-    with pytest.raises(UsageError, match=r"needs \d+,\d+ units"):
+    problem = Approximate("sin(4*x)", (-1, 1), 1e-3, budget=40)
+    with pytest.raises(UsageError, match=r"needs 4\d units"):
         PiecewiseLinear().find(problem, None, None)
 
 

@@ -164,6 +164,12 @@ def _line(f: Values, stops: list[float], eps: float, start: float, most: int) ->
             return None
         end, slope = good
         cut = shorter(at, end, b)
+        # a piece that ends about a kink ends in it, or the next ones would creep up to it
+        near = inner[np.abs(inner - end) <= 0.02 * (end - at)]
+        if len(near) and (kink := float(near[-1])) > at:
+            low, high = slopes(kink)
+            if low <= high:
+                cut, slope = kink, (low + high) / 2
         y += slope * (cut - at)
         width, at = cut - at, cut
         knots.append(at)
