@@ -23,6 +23,7 @@ makers = {
         (x, y), model=isp.networks.Linear(), ridge=1e-2
     ),
     "control": lambda: isp.problem("hjb-lq-100", dim=3),
+    "approximation": lambda: isp.approximation.Approximate("x**2", (-1.0, 1.0), 1e-2),
     "generative": lambda: isp.generative.Transport(np.repeat(x, 2, 0) + rng.normal(size=(400, 4))),
 }
 riccati = lambda: isp.problem("double-integrator")
