@@ -57,6 +57,7 @@ def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, f
         run = _executed(layers, tree, u, tiny) if u else np.zeros(len(cells))
         upper = float(slack) * (1 + 2.0**-50)
         centres = np.asarray(proof["centres"], np.float64)
+        _need(centres.shape == claims.shape and np.isfinite(centres).all(), "one centre a cell")
         for (low, high, p), claim, c in zip(cells, claims.tolist(), centres.tolist(), strict=True):
             _within(f, low, high, [p[0] + Fraction(c), *p[1:]], claim)
         above, below = _emulated(tree)
