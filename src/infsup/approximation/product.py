@@ -13,7 +13,7 @@ U, V = 0, 1
 """The nodes of the two inputs."""
 
 
-def two_square_product(size_u: float, size_v: float, n: int) -> ReLUNetwork:
+def two_square_product(size_u: float | int, size_v: float | int, n: int) -> ReLUNetwork:
     """(u, v) -> about u v on [-size_u, size_u] x [-size_v, size_v], by two squares of n tent maps.
 
         M_u M_v (f_n(|a + b|) - f_n(|a - b|)),  a = u / (2 M_u),  b = v / (2 M_v)
@@ -39,12 +39,12 @@ def two_square_product(size_u: float, size_v: float, n: int) -> ReLUNetwork:
     return network
 
 
-def two_square_error(size_u: float, size_v: float, n: int) -> Fraction:
+def two_square_error(size_u: float | int, size_v: float | int, n: int) -> Fraction:
     """The sup of |two_square_product - u v|, exactly: M_u M_v 4^-(n+1)."""
     return Fraction(size_u) * Fraction(size_v) / 4 ** (n + 1)
 
 
-def three_square_product(size: float, n: int) -> ReLUNetwork:
+def three_square_product(size: float | int, n: int) -> ReLUNetwork:
     """Yarotsky's form on [-M, M]^2: 2 M^2 (f_n(|u+v|/2M) - f_n(|u|/2M) - f_n(|v|/2M)).
 
     With delta = 4^-(n+1) its error is at most 6 M^2 delta by the triangle inequality and at most

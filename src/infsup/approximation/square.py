@@ -87,7 +87,7 @@ class Square(DirectMethod):
         return Outcome(network, {"roles": roles})
 
 
-def error(n: int, size: float = 1.0, shifted: bool = False) -> Fraction:
+def error(n: int, size: float | int = 1.0, shifted: bool = False) -> Fraction:
     """The exact sup error of n tent maps on [-size, size]: size^2 4^-(n+1), or half of it."""
     return Fraction(size) ** 2 / 4 ** (n + 1) / (2 if shifted else 1)
 
