@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 
+from infsup.approximation.lipschitz_reconstruction import lipschitz_band
+from infsup.approximation.local_taylor import hat, taylor_patches
 from infsup.approximation.random_steps import (
     barron_steps,
     bump,
     fourier_moment,
     step_variation,
 )
-from infsup.approximation.lipschitz_reconstruction import lipschitz_band
-from infsup.approximation.local_taylor import hat, taylor_patches
 from infsup.core.errors import HypothesisError, UsageError
 
 RNG = np.random.default_rng(0)
