@@ -59,7 +59,7 @@ def test_equal_rows_are_counted(shell):
         ("draws.npy", "few.npy", 2, "holds 5 rows"),
         ("draws.npy", "draws.npy", 2, "hold the same rows, all 1000"),
         ("draws.npy", "draws.csv", 2, "hold the same rows"),
-        ("line.npy", "rows.npz", 2, "float64[300]"),
+        ("line.npy", "rows.npz", 2, "float64[1000]"),
         ("text.csv", "rows.npz", 4, "'cat' is no number"),
         ("draws.csv", "other.csv", 2, "no column `b`"),
         ("two.npz", "rows.npz", 2, "has 2 arrays"),

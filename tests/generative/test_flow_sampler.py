@@ -11,7 +11,7 @@ from infsup.core.errors import HypothesisError, UsageError
 from infsup.generative import FlowSampler, GaussianSampler, TimeMLP
 from infsup.numerics import ring
 
-SOLVERS = [("euler", 5), ("euler", 10), ("midpoint", 4), ("heun", 3), ("rk4", 2)]
+SOLVERS = [("euler", 5), ("midpoint", 4), ("heun", 3), ("rk4", 2)]
 
 
 @isp.register
@@ -72,7 +72,9 @@ def test_pulling_back_undoes_pushing(rough, x64, solver, n):
     assert np.allclose(s.log_prob(x), logs, atol=1e-9)
 
 
-@pytest.mark.parametrize(("solver", "n"), [("euler", 5), ("midpoint", 10)])
+@pytest.mark.parametrize(
+    ("solver", "n"), [("euler", 5), pytest.param("midpoint", 10, marks=pytest.mark.slow)]
+)
 def test_the_density_integrates_to_one(rough, x64, solver, n):
     # in d = 2, on a grid; the likelihood of the ODE would not, at 5 steps
     s = rough.with_solver(solver, n).astype(jnp.float64)
