@@ -39,7 +39,7 @@ def slow(*values):
         ("exp(x)", 1e-2, 11),
         ("exp(x)", 1e-4, 29),
         slow("exp(x)", 1e-6, 57),
-        ("exp(x)", 1e-8, 79),
+        slow("exp(x)", 1e-8, 79),
         slow("exp(x)", 1e-10, 123),
         ("sin(4*x)", 1e-4, 53),
         slow("sin(4*x)", 1e-8, 127),
@@ -68,16 +68,16 @@ UNKNOWN = [
     slow("tanh(20*x)", (-1, 1), 1e-6),
     slow("log(x)", (1e-3, 1), 1e-6),
     slow("abs(sin(5*x))", (-1, 1), 1e-5),
-    ("sqrt(x)", (0, 1), 1e-4),
+    slow("sqrt(x)", (0, 1), 1e-4),
     slow("1/(1+x**2)", (-5, 5), 1e-8),
     slow("sin(1/(x+0.1))", (0, 1), 1e-5),
-    ("x**7", (-2, 2), 1e-6),
+    slow("x**7", (-2, 2), 1e-6),
     ("maximum(x, x**2)", (-1, 2), 1e-6),
     ("2.5", (0, 1), 1e-6),
     ("3*x-1", (-7, 2), 1e-6),
     slow("cos(x/50)", (0, 1000), 1e-4),
     ("exp(x)", (3.0, 3.0001), 1e-10),
-    ("1000000*sin(x)", (0, 3), 1e-1),
+    slow("1000000*sin(x)", (0, 3), 1e-1),
     slow("0.000001*exp(x)", (-1, 1), 1e-12),
 ]
 
@@ -93,7 +93,7 @@ def test_functions_that_it_was_not_made_for(f, domain, eps):
 
 
 def test_the_lower_end_is_met_by_the_exact_network():
-    problem, network, c, _ = build("sin(4*x)", (-1, 1), 1e-6)
+    problem, network, c, _ = build("sin(4*x)", (-1, 1), 1e-4)
     enclosure, best = Enclosure(problem.f), 0.0
     with precision(200):
         for p in c.proof["points"]:
@@ -106,8 +106,8 @@ def test_the_lower_end_is_met_by_the_exact_network():
 def test_a_broken_line_has_about_the_fewest_pieces():
     # int sqrt|f''| / (4 sqrt eps), the shallow optimum to leading order
     for f, bend, eps in (
-        ("exp(x)", lambda x: np.exp(x), 1e-3),
-        ("1/(1+25*x**2)", lambda x: 50 * np.abs(75 * x**2 - 1) / (1 + 25 * x**2) ** 3, 1e-3),
+        ("exp(x)", lambda x: np.exp(x), 4e-3),
+        ("1/(1+25*x**2)", lambda x: 50 * np.abs(75 * x**2 - 1) / (1 + 25 * x**2) ** 3, 4e-3),
     ):
         x = np.linspace(-1, 1, 100_001)
         integral = float(np.trapezoid(np.sqrt(bend(x)), x))
@@ -142,7 +142,7 @@ def test_from_jax_and_by_name():
     ("f", "domain", "eps", "dtype"),
     [
         ("exp(x)", (-1, 1), 1e-4, "float32"),
-        ("sin(3*x)", (0, 2), 1e-3, "float32"),
+        slow("sin(3*x)", (0, 2), 1e-3, "float32"),
         slow("exp(x)", (-1, 1), 1e-10, "float64"),
         slow("abs(x)**1.5", (-1, 1), 1e-7, "float64"),
     ],

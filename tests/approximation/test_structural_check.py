@@ -34,6 +34,9 @@ CASES = {
 }
 
 
+LONG = ("|x|^1.5 p=4", "sin p=6", "line")
+
+
 def record(network):
     pairs = [(np.array(w), np.array(b)) for w, b in (*network.levels, network.out)]
     fields = {"n_inputs": 1, "levels": tuple(pairs[:-1]), "out": pairs[-1], "scalar": True}
@@ -72,7 +75,10 @@ def accepts(problem, answer, c):
     return lower >= c.lower and upper <= c.upper
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in CASES],
+)
 def test_it_accepts_what_was_built(built, name):
     problem, outcome, c = built(name)
     assert c.verdict == "certified"
@@ -132,7 +138,7 @@ def slipped(problem, outcome, c, count, seed):
 
 @pytest.mark.parametrize("name", ["exp p=4", "exp p=2", "square"])
 def test_no_harmful_change_is_accepted(built, name):
-    assert slipped(*built(name), count=10, seed=1) == 0
+    assert slipped(*built(name), count=8, seed=1) == 0
 
 
 @pytest.mark.slow
