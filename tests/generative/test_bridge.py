@@ -82,7 +82,7 @@ def test_the_ends_are_limits(path):
 
 def test_the_velocity_is_the_conditional_mean_of_the_slope():
     # regression on draws near a point: E[dx/dt | x_t near X]
-    path, t, n = Linear(), 0.6, 500_000
+    path, t, n = Linear(), 0.6, 200_000
     keys = jax.random.split(jax.random.key(0), 2)
     x1 = np.asarray(LAW.sample(keys[0], n))
     x0 = np.asarray(jax.random.normal(keys[1], (n, 2), jnp.float32))
@@ -90,7 +90,7 @@ def test_the_velocity_is_the_conditional_mean_of_the_slope():
     near = ((np.asarray(x) - np.asarray(X)) ** 2).sum(1) < 0.05**2
     seen = np.asarray(slope)[near]
     want = np.asarray(bridge.exact_velocity(LAW, path, t, X))
-    assert near.sum() > 100
+    assert near.sum() > 40
     assert (np.abs(seen.mean(0) - want) < 4 * seen.std(0) / np.sqrt(near.sum()) + 0.05).all()
 
 
