@@ -243,7 +243,9 @@ def build(plan: Plan, dtype: str) -> tuple[Any, np.ndarray]:
         return graph.network(line, numpy_dtype(dtype))
     up_and_down = [Fraction(2 * (i % 2)) for i in range(len(knots))]
     u_form, u_values = piecewise(knots, nodes, up_and_down, bits, inside=(0, 2))
-    if len(cells) > 1:
+    # one cell needs no unit for its coordinate, unless u - 1 and its multiples would be rounded
+    short = Fraction(2) ** (bits - 8)
+    if len(cells) > 1 or any((c * short).denominator > 1 for c in u_form.values()):
         u_form = {graph.unit(u_form, COORDINATE): Fraction(1)}
     u = form((1, u_form), (-1, ONE))
     squares: dict[int, int] = {}
@@ -294,7 +296,7 @@ def _gated(
     if p > 2:
         room = 1 + Fraction(1, 2**12)
         lift = max(t * room + row[0] for t, row in zip(tails, exact, strict=True))
-        lift = -_up(-lift, 6) if lift < 0 else _up(max(lift, grid), 6)
+        lift = -_down(-lift, 6) if lift < 0 else _up(max(lift, grid), 6)
     out = form((1, line), (lift, squares[1]), (-lift, ONE))
     for i, row in enumerate(exact):
         sign = 1
@@ -328,6 +330,12 @@ def _up(x: Fraction, bits: int) -> Fraction:
     """The least number of so many bits that is not below x >= 0."""
     y = rounded(x, bits)
     return y if y >= x else rounded(x * (1 + Fraction(1, 2 ** (bits - 1))), bits)
+
+
+def _down(x: Fraction, bits: int) -> Fraction:
+    """The greatest number of so many bits that is not above x >= 0."""
+    y = rounded(x, bits)
+    return y if y <= x else rounded(x * (1 - Fraction(1, 2 ** (bits - 1))), bits)
 
 
 def _rounded_form(given: Form, bits: int) -> Form:
