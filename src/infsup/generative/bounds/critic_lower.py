@@ -113,7 +113,8 @@ class CriticLower(Bound):
 
 
 def _shuffled(x: np.ndarray, key: Any) -> np.ndarray:
-    return x[np.asarray(jax.random.permutation(key, len(x)))]
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+    return x[rng.permutation(len(x))]
 
 
 def lower_end(proof: Any) -> float:
