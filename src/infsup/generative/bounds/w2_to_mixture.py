@@ -76,9 +76,9 @@ class W2ToMixture(Bound):
     problems: ClassVar = (Transport,)
     needs_64_bit: ClassVar = True
 
-    pairs: int = eqx.field(static=True, default=4096)
+    pairs: int = eqx.field(static=True, default=2048)
     steps: int = eqx.field(static=True, default=48)
-    draws: int = eqx.field(static=True, default=16384)
+    draws: int = eqx.field(static=True, default=8192)
     frames: int = eqx.field(static=True, default=2)
     block: int = eqx.field(static=True, default=384)
     blocks: int = eqx.field(static=True, default=24)
