@@ -12,6 +12,7 @@ import io
 import json
 import pathlib
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ def type_into_the_shell(fence: Fence) -> None:
         assert typed.startswith("infsup "), f"line {fence.line}: {typed}"
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            main(typed.split()[1:])
+            main(shlex.split(typed)[1:])
         got = re.sub(r"\d[\d.]* s, without JAX", "without JAX", out.getvalue())
         wanted = re.sub(r"\d[\d.]* s, without JAX", "without JAX", wanted)
         assert same(wanted, got, fence.within), f"line {fence.line}, {typed}:\n{got}"
