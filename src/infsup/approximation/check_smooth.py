@@ -16,9 +16,8 @@ import numpy as np
 from flint import arb, arb_mat, arb_series
 
 from infsup.approximation import check_network, check_rounding
-from infsup.core.errors import FileRejected
+from infsup.approximation.check_function import Function, Open, lower, precision, upper
 from infsup.core.program import Program
-from infsup.numerics.enclosure import DomainFault, Enclosure, NotSmooth, lower, precision, upper
 
 BITS = 160
 DEEPEST = 20
@@ -52,9 +51,7 @@ _ACTIVATIONS: dict[str, Callable] = {
 
 def SmoothEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tuple[float, float]:
     """The distance at the proof's point, and the upper end where it holds on all boxes."""
-    f, dtype = problem["f"], problem["dtype"]
-    if not isinstance(f, Program):
-        raise FileRejected("f is no program, so the checker cannot enclose it")
+    f, dtype = Function(problem["f"]), problem["dtype"]
     a, b = (float(end) for end in problem["domain"])
     edges, at, claimed = (
         np.asarray(proof["edges"], float),
@@ -70,7 +67,7 @@ def SmoothEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tupl
     program = getattr(answer, "program", None) if dtype == "real" else None
     parts = [] if isinstance(program, Program) else check_network.layers(answer, single)
     with precision(BITS, order + 1):
-        distance = _Distance(Enclosure(f, BITS), parts, order, program)
+        distance = _Distance(f, parts, order, program)
         least = max(lower(abs(distance.value(at))), 0.0)
         most = max(distance.upper(x, y, claimed) for x, y in itertools.pairwise(edges.tolist()))
     added = 0.0 if dtype == "real" else check_rounding.executed(parts, max(abs(a), abs(b)), dtype)
@@ -80,9 +77,9 @@ def SmoothEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tupl
 class _Distance:
     """Network minus f; the network by its parts, or by its program where it has none."""
 
-    def __init__(self, f: Enclosure, parts: list, order: int, program: Program | None):
+    def __init__(self, f: Function, parts: list, order: int, program: Program | None):
         self.f, self.parts, self.order = f, parts, order
-        self.network = Enclosure(program, BITS) if program is not None else None
+        self.network = Function(program) if program is not None else None
         self.mats = [arb_mat([[arb(v) for v in r] for r in w.tolist()]) for w, _, _ in parts]
 
     def value(self, x: float) -> arb:
@@ -97,13 +94,13 @@ class _Distance:
         for attempt in (self.expanded, self.chord, self.plain):
             try:
                 got = attempt(point, over, middle, radius, ball)
-            except (NotSmooth, DomainFault):
+            except Open:
                 continue
             if got.is_finite():
                 bounds.append(upper(got))
                 if bounds[-1] <= claimed:
                     return claimed
-        with contextlib.suppress(DomainFault):
+        with contextlib.suppress(Open):
             here = abs(point[0] - self.f.ball(middle))
             if lower(here) > claimed:  # no smaller box will show it
                 return upper(here)
@@ -147,16 +144,16 @@ class _Distance:
             rows = self.near([[_ACTIVATIONS[name](z) for z in r] for r in rows], radius)
         return self.coefficients(rows[0][0]), self.coefficients(rows[1][0])
 
-    def known(self, network: Enclosure, middle: arb, radius: arb) -> tuple[list, list]:
+    def known(self, network: Function, middle: arb, radius: arb) -> tuple[list, list]:
         """Likewise of a program; where it has a kink only its value, and range and slope."""
         box, n = middle + radius * arb(0, 1), self.order
         try:
             point = network.taylor(middle, n)
             return point, _nearer(network.taylor(box, n), point, radius)
-        except (NotSmooth, DomainFault):
+        except Open:
             none = [arb.nan()] * n
         over = [network.ball(box), arb.nan(), *none[1:]]
-        with contextlib.suppress(NotSmooth, DomainFault):
+        with contextlib.suppress(Open):
             over[1] = network.slope(box)
         return [network.ball(middle), *none], over
 
