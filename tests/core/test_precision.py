@@ -186,7 +186,8 @@ def touches(source):
 
 
 def test_no_module_but_the_shell_touches_the_flag():
-    shell = {SOURCE / "cli.py", *(SOURCE / "cli").rglob("*.py")}
+    # a worker is a process of its own, which runs checks and nothing of the user's
+    shell = {SOURCE / "theorems" / "worker.py", *(SOURCE / "cli").rglob("*.py")}
     bad = {
         str(p.relative_to(SOURCE)): touches(p.read_text())
         for p in SOURCE.rglob("*.py")
