@@ -130,12 +130,20 @@ def _put(
     dtype: np.dtype,
 ) -> None:
     for node, value in given.items():
-        number = np.asarray(float(value), np.float64).astype(dtype)
-        if Fraction(float(number)) != value:
+        try:
+            with np.errstate(over="ignore", under="ignore"):
+                number = np.asarray(float(value), np.float64).astype(dtype)
+        except OverflowError:
+            number = np.asarray(math.inf, dtype)
+        if not np.isfinite(number) or Fraction(float(number)) != value:
+            single, larger = dtype == np.float32, 'dtype="float64"'
+            size = rounded(value, 4)
+            words = f"{float(size):.2g}" if abs(size) < 2**1000 else "beyond 1e300"
             raise UsageError(
-                f"a weight of the construction, {float(value):.17g}, is no {np.dtype(dtype).name}",
-                "The stored network must be the proved one.",
-                'a larger eps   or   dtype="float64"',
+                f"a weight of the construction, of size {words}, is no {np.dtype(dtype).name}",
+                "It needs more digits or range than that, and what is stored must be what is "
+                "proved.",
+                "a larger eps   or   " + (larger if single else "x and f in other units"),
             )
         if node == ONE:
             b[row] = number

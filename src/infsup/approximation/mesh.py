@@ -75,10 +75,12 @@ def fit(f: Values, low: float, high: float, p: int) -> Cell:
     x[0], x[p] = low, high
     y = f(np.clip(x, low, high))
     at, rest = y[: p + 1], y[p + 1 :]
-    error = float(np.max(np.abs(r.predict @ at - rest)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = float(np.max(np.abs(r.predict @ at - rest)))
+        bumps = r.bumps @ at
     if not np.isfinite(error):
         error = np.inf
-    return Cell(low, high, (float(at[0]), float(at[-1])), r.bumps @ at, error)
+    return Cell(low, high, (float(at[0]), float(at[-1])), bumps, error)
 
 
 def graded(f: Values, stops: Sequence[float], p: int, tolerance: float, most: int = MOST):
@@ -95,7 +97,7 @@ def graded(f: Values, stops: Sequence[float], p: int, tolerance: float, most: in
     at, width = stops[0], stops[-1] - stops[0]
     for stop in stops[1:]:
         while at < stop:
-            cell = _longest(f, at, stop, p, tolerance, width)
+            cell = longest(f, at, stop, p, tolerance, width)
             cells.append(cell)
             if len(cells) > most:
                 return None
@@ -104,7 +106,7 @@ def graded(f: Values, stops: Sequence[float], p: int, tolerance: float, most: in
     return cells
 
 
-def _longest(f: Values, at: float, b: float, p: int, tolerance: float, width: float) -> Cell:
+def longest(f: Values, at: float, b: float, p: int, tolerance: float, width: float) -> Cell:
     """The longest cell from `at` whose error is at most the tolerance, to a few percent of it."""
     good: Cell | None = None
     bad = np.inf
@@ -142,9 +144,9 @@ def _longest(f: Values, at: float, b: float, p: int, tolerance: float, width: fl
 
 def shorter(at: float, end: float, b: float) -> float:
     """A number of few digits at or just before `end`: products with it are then exact."""
-    if end >= b:
-        return end
     grain = 2.0 ** (math.frexp(end - at)[1] - 12)
+    if end >= b or not grain or abs(end) > 2.0**60 * grain:
+        return end
     found = math.floor(end / grain) * grain
     return found if at < found <= end else end
 

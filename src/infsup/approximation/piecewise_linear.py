@@ -7,16 +7,24 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import numpy as np
 
-from infsup.approximation.bounds.structural_enclosure import enclose, refuse_budget
+from infsup.approximation.bounds.structural_enclosure import enclosed, refuse_budget
 from infsup.approximation.graph import BITS, INPUT, KNOT, ONE, Graph, form, numpy_dtype, piecewise
 from infsup.approximation.mesh import Values, shorter, stops_of
 from infsup.approximation.problem import Approximate, asked
+from infsup.approximation.reach import (
+    COUNTED,
+    SURE,
+    estimate,
+    refuse_stuck,
+    refuse_unreachable,
+)
 from infsup.core.errors import UsageError
 from infsup.core.method import DirectMethod, Outcome
 from infsup.core.program import Program
 
 CHECKS = 24
-MOST = 200_000
+LINES = 0.71
+"""Pieces that start and end off the function, as a share of chords: 1 / sqrt 2 in the limit."""
 
 
 class Segments(NamedTuple):
@@ -63,27 +71,34 @@ class PiecewiseLinear(DirectMethod):
 
     def find(self, problem, start, key):
         eps = asked(problem, "PiecewiseLinear")
+        refuse_unreachable(problem, "PiecewiseLinear", eps)
+        about = estimate(problem.values, bends(problem), 1, eps)
+        if about.stuck is not None:
+            refuse_stuck("PiecewiseLinear", eps, about.stuck)
+        needed = LINES * about.cells
+        if needed > SURE * max(problem.budget, COUNTED):
+            refuse_budget(problem, "PiecewiseLinear", needed)
         share, best = 1 - self.slack, None
         for _ in range(6):
             found = broken_line(problem, share * eps, problem.budget)
             if found is None:
                 break
             best = draw(found, problem.dtype)
-            got = enclose(problem, *best)
+            got = enclosed(problem, *best)
             if got.upper <= eps:
                 break
             share *= min(0.97, 0.98 * eps / got.upper)
         if best is None:
-            refuse_budget(problem, "PiecewiseLinear", units_needed(problem, eps))
+            most = int(2 * SURE * max(problem.budget, COUNTED))
+            _, found = _fewest(problem.values, bends(problem), share * eps, most)
+            refuse_budget(problem, "PiecewiseLinear", found.units if found else needed)
         network, roles = best
         return Outcome(network, {"roles": roles})
 
 
 def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:
     """Within eps of f at samples, with about fewest pieces; None beyond `most` inner knots."""
-    a, b = problem.domain
-    f = problem.values
-    stops = stops_of(problem.f, a, b) if isinstance(problem.f, Program) else [a, b]
+    f, stops = problem.values, bends(problem)
     start, best = _fewest(f, stops, eps, most + 1)
     if best is None:
         return None
@@ -100,12 +115,15 @@ def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:
     return best
 
 
-def units_needed(problem: Approximate, eps: float) -> int | None:
-    """Units that a broken line takes, or None beyond the most that are counted."""
+def bends(problem: Approximate) -> list[float]:
+    """The ends of the domain and between them the places of kinks, as the dtype holds them."""
     a, b = problem.domain
-    stops = stops_of(problem.f, a, b) if isinstance(problem.f, Program) else [a, b]
-    _, found = _fewest(problem.values, stops, eps, MOST)
-    return None if found is None else found.units
+    if not isinstance(problem.f, Program):
+        return [a, b]
+    inner = stops_of(problem.f, a, b)[1:-1]
+    if problem.dtype == "float32":
+        inner = [float(np.float32(x)) for x in inner]
+    return [a, *sorted({x for x in inner if a < x < b}), b]
 
 
 def _fewest(f: Values, stops: list[float], eps: float, most: int) -> tuple[float, Segments | None]:
@@ -135,7 +153,7 @@ def _line(f: Values, stops: list[float], eps: float, start: float, most: int) ->
             x = np.concatenate([x, kinks])
         value = f(x)
         step = x - at
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return float(np.max((value - eps - y) / step)), float(np.min((value + eps - y) / step))
 
     while at < b:
@@ -177,9 +195,21 @@ def _line(f: Values, stops: list[float], eps: float, start: float, most: int) ->
     return Segments(knots, values)
 
 
+def _held(found: Segments, dtype: str) -> Segments:
+    """The broken line with its inner knots rounded to what the dtype holds."""
+    if dtype != "float32":
+        return found
+    old = np.array(found.knots)
+    inner = np.unique(old[1:-1].astype(np.float32).astype(np.float64))
+    inner = inner[(inner > old[0]) & (inner < old[-1])]
+    knots = np.concatenate([old[:1], inner, old[-1:]])
+    return Segments(knots.tolist(), np.interp(knots, old, found.values).tolist())
+
+
 def draw(found: Segments, dtype: str) -> tuple[Any, np.ndarray]:
     """The network of a broken line, and the roles of its units."""
     graph = Graph()
+    found = _held(found, dtype)
     knots = [Fraction(k) for k in found.knots]
     nodes = [INPUT] + [
         graph.unit(form((1, INPUT), (-k, ONE)), KNOT, number=i) for i, k in enumerate(knots[1:-1])

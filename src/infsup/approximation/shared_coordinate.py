@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 
 from infsup.approximation import shared_basis
-from infsup.approximation.bounds.structural_enclosure import enclose, refuse_budget
+from infsup.approximation.bounds.structural_enclosure import enclosed, refuse_budget
 from infsup.approximation.graph import (
     BITS,
     COORDINATE,
@@ -24,13 +24,22 @@ from infsup.approximation.graph import (
     piecewise,
     rounded,
 )
-from infsup.approximation.mesh import Cell, equal, graded, stops_of
-from infsup.approximation.piecewise_linear import broken_line, draw
+from infsup.approximation.mesh import Cell, equal, graded
+from infsup.approximation.piecewise_linear import LINES, bends, broken_line, draw
 from infsup.approximation.problem import Approximate, asked
+from infsup.approximation.reach import (
+    COUNTED,
+    SURE,
+    estimate,
+    refuse_stuck,
+    refuse_unreachable,
+)
 from infsup.core.errors import HypothesisError, UsageError
 from infsup.core.method import DirectMethod, Outcome
 from infsup.core.program import Program
 
+MANY = 500
+"""Cells above which a mesh is not made even, which takes most of the time."""
 SPLITS = (0.97, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Shares of the error that interpolation may take; the rest is left to the squares."""
 
@@ -72,14 +81,16 @@ class SharedCoordinate(DirectMethod):
 
     def find(self, problem, start, key):
         eps = asked(problem, "SharedCoordinate")
-        stops = stops_of(problem.f, *problem.domain)
+        refuse_unreachable(problem, "SharedCoordinate", eps)
+        stops = bends(problem)
+        sizes = self.sizes(problem, stops, eps)
         aim, best = eps, None
         for _ in range(8):
-            found = self.cheapest(problem, stops, aim)
+            found = self.cheapest(problem, stops, aim, sizes)
             if found is None:
                 break
             network, roles = found
-            got = enclose(problem, network, roles)
+            got = enclosed(problem, network, roles)
             if best is None or got.upper < best[0]:
                 best = got.upper, network, roles
             rounding = float(got.executed.max())
@@ -92,19 +103,45 @@ class SharedCoordinate(DirectMethod):
         if best is None:
             raise UsageError(
                 f"`SharedCoordinate` finds no network for eps = {eps:g}",
-                "The function has a singularity that float64 samples cannot follow.",
-                "a larger eps",
+                "The function is too rough, or too close to the rounding of its float64 samples.",
+                "a larger eps   or   PiecewiseLinear()",
             )
         return Outcome(best[1], {"roles": best[2]})
 
-    def cheapest(self, problem: Approximate, stops: list[float], eps: float) -> Any:
+    def sizes(self, problem: Approximate, stops: list[float], eps: float) -> dict[int, float]:
+        """About the units for each degree, 1 being a broken line.
+
+        Raises:
+            UsageError: all are far beyond the budget, or float64 cannot follow f.
+        """
+        degrees = (1, *shared_basis.ORDERS) if self.p is None else (self.p,)
+        sizes, stuck = {}, None
+        for p in degrees:
+            got = estimate(problem.values, stops, p, 0.97 * eps)
+            if got.stuck is None:
+                sizes[p] = got.cells * (LINES if p == 1 else 2)
+            else:
+                stuck = got.stuck
+        if stuck is not None and not sizes:
+            refuse_stuck("SharedCoordinate", eps, stuck)
+        least = min(sizes.values())
+        if least > SURE * max(problem.budget, COUNTED):
+            refuse_budget(problem, "SharedCoordinate", least)
+        return sizes
+
+    def cheapest(
+        self, problem: Approximate, stops: list[float], eps: float, sizes: dict[int, float]
+    ) -> Any:
         """The network of fewest units for a planned error of eps, and its roles."""
-        most = 4 * max(problem.budget, 5000)
+        most = 4 * max(problem.budget, COUNTED)
+        worth = 1.5 * min(sizes.values()) + 200
         found: Plan | None = None
         for p in reversed(shared_basis.ORDERS if self.p is None else (self.p,)):
+            if sizes.get(p, math.inf) > worth:
+                continue
             better = plan(problem.values, stops, p, eps, found.units - 1 if found else most)
             found = better or found
-        if self.p is None:
+        if self.p is None and sizes.get(1, math.inf) <= worth:
             room = found.units - 1 if found else problem.budget
             if line := broken_line(problem, 0.99 * eps, min(room, problem.budget)):
                 return draw(line, problem.dtype)
@@ -144,7 +181,8 @@ def plan(f: Any, stops: list[float], p: int, eps: float, most: int) -> Plan | No
         if len(cells) in tried:
             continue
         tried.add(len(cells))
-        cells = equal(f, stops, p, len(cells), split * eps) or cells
+        if len(cells) <= MANY:
+            cells = equal(f, stops, p, len(cells), split * eps) or cells
         levels = _levels(p, cells, eps)
         if levels is None:
             continue

@@ -10,10 +10,11 @@ from infsup.approximation import running_error
 from infsup.approximation.cell_error import Piece, sup_error
 from infsup.approximation.lower_bound import fewest_pieces, fewest_units
 from infsup.approximation.problem import Approximate
+from infsup.approximation.reach import about
 from infsup.approximation.structure import NoStructure, Structure, read
 from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate, Hypothesis
-from infsup.core.errors import UsageError
+from infsup.core.errors import InfsupError, UsageError
 from infsup.core.method import Outcome
 from infsup.core.program import Program
 from infsup.core.registry import name_of
@@ -146,17 +147,41 @@ def lower_end(
     return points, max(best * (1 - 2.0**-40), 0.0)
 
 
-def refuse_budget(problem: Approximate, method: str, units: int | None) -> NoReturn:
+def enclosed(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
+    """`enclose` of a network that was just built, so that its structure must be seen.
+
+    Raises:
+        InfsupError: it is not seen: a bug of this library, never of the input.
+    """
+    try:
+        return enclose(problem, network, roles)
+    except NoStructure as e:
+        raise InfsupError(
+            f"the network built for {problem.name} does not show its own structure: {e}",
+            "This is a bug of infsup, not of your input; nothing wrong was certified.",
+            "to report it with the function, the domain and eps;   PiecewiseLinear() meanwhile",
+        ) from e
+
+
+def refuse_budget(problem: Approximate, method: str, units: int | float) -> NoReturn:
     """Refuses a construction that is larger than the budget.
+
+    Args:
+        problem: it has an eps.
+        method: by name.
+        units: that it takes, an integer; or a float, an estimate.
 
     Raises:
         UsageError: always; says how many units it would take.
     """
-    many = f"{units:,}" if units is not None else "more than 100,000"
+    exactly = isinstance(units, int)
+    remedy = "a larger eps" if units > 100_000 else f"budget={units}"
+    if not exactly and units <= 100_000:
+        remedy = f"budget={math.ceil(1.5 * units / 1000) * 1000}   or   a larger eps"
     raise UsageError(
-        f"`{method}` needs {many} units for eps = {problem.eps:g}; "
-        f"the budget is {problem.budget:,}",
-        remedy=f"budget={units}" if units is not None else "a larger eps",
+        f"`{method}` needs {f'{units:,}' if exactly else f'about {about(units)}'} units "
+        f"for eps = {problem.eps:g}; the budget is {problem.budget:,}",
+        remedy=remedy,
     )
 
 
@@ -186,7 +211,7 @@ class StructuralEnclosure(Bound):
             "range": (0.0, math.inf),
             "goal": problem.eps,
             "source": SOURCE,
-            "dtype": "real arithmetic" if problem.dtype == "real" else problem.dtype,
+            "dtype": _executor(problem.dtype, False).removeprefix("in "),
         }
         of = f"this network, {problem.name}"
 
