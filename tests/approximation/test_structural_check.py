@@ -351,7 +351,7 @@ def test_conditions_that_hold_on_a_box_are_decided(tmp_path):
         *[(f"{f}(x)", 0.3, 0.7) for f in ("exp", "log", "sin", "cos", "tan", "arctan")],
         *[(f"{f}(x)", 0.3, 0.7) for f in ("sqrt", "tanh", "sinh", "cosh", "erf", "abs")],
         ("x**3-x**2", -0.5, 0.75),
-        ("1/(1+25*x**2)", -0.25, 0.5),
+        ("1/(1+25*x**2)", 0.25, 0.5),
         ("abs(x)**1.5", 0.25, 0.5),
         ("abs(x-0.5)", 0.25, 1.0),
         ("maximum(x, x**2)", 0.5, 1.5),
