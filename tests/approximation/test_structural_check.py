@@ -341,7 +341,11 @@ def test_the_structural_reader_is_small():
 
 
 def test_conditions_that_hold_on_a_box_are_decided(tmp_path):
-    isp.solve(Approximate(jnp.sinc, (0.1, 1.0), 1e-6)).save(tmp_path / "s")
+    def sinc(x):  # as JAX 0.10 has it; later ones round
+        t = jnp.where(x == 0, 1.0, jnp.pi * x)
+        return jnp.where(x == 0, 1.0, jnp.sin(t) / t)
+
+    isp.solve(Approximate(sinc, (0.1, 1.0), 1e-6)).save(tmp_path / "s")
     assert isp.check(tmp_path / "s").stands
 
 
