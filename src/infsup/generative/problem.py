@@ -134,12 +134,10 @@ class Transport(Problem):
     def fit(self):
         if self.data is None:
             return self
-        s = self.data
         new = object.__new__(Transport)
-        seen = Split(s.fit, None, s.fit_index, None, s.name, s.source, s.data_hash)
         for name in ("mixture", "grid", "standardise"):
             object.__setattr__(new, name, getattr(self, name))
-        object.__setattr__(new, "data", seen)
+        object.__setattr__(new, "data", self.data.only_fit())
         return new
 
     def rows(self, side: str) -> SeenRows:
