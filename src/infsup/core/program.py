@@ -142,7 +142,7 @@ class Program:
 
 def _check_step(s: Step, slot: int, arrays: Mapping[str, np.ndarray]) -> None:
     if s.op in ELEMENTWISE:
-        fits, params = len(s.args) == ELEMENTWISE[s.op], ()
+        fits = len(s.args) == ELEMENTWISE[s.op]
         params = ("exponent",) if s.op == "power_of" else ()
     elif s.op in STRUCTURAL:
         fits = len(s.args) == {"dot": 2}.get(s.op, 1) or (s.op == "concatenate" and bool(s.args))
@@ -157,6 +157,27 @@ def _check_step(s: Step, slot: int, arrays: Mapping[str, np.ndarray]) -> None:
         raise UsageError(f"a program's step `{s.op}` reads what is not there yet")
     if s.op == "array" and s.params["name"] not in arrays:
         raise UsageError("a program names an array that it does not have")
+
+
+class Writer:
+    """Writes the steps of a program; equal ones once.
+
+    Args:
+        n_in: how many arguments the program has.
+    """
+
+    def __init__(self, n_in: int):
+        self.n_in = n_in
+        self.steps: list[Step] = []
+        self._seen: dict[str, int] = {}
+
+    def put(self, op: str, *args: int, **params: Any) -> int:
+        """The slot of a step, which is written if it is not there yet."""
+        key = repr((op, args, sorted(params.items())))
+        if key not in self._seen:
+            self.steps.append(Step(op, args, params))
+            self._seen[key] = self.n_in + len(self.steps) - 1
+        return self._seen[key]
 
 
 Arithmetic = Callable[[Step, list[Any], Mapping[str, np.ndarray]], Any]

@@ -11,7 +11,7 @@ import numpy as np
 
 from infsup.core.errors import UsageError
 from infsup.core.keys import is_key
-from infsup.core.program import ELEMENTWISE, STRUCTURAL, Argument, Program, Step, evaluate
+from infsup.core.program import ELEMENTWISE, STRUCTURAL, Argument, Program, Step, Writer, evaluate
 
 _AS_IT_IS = (
     "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh sinh cosh asin acos atan "
@@ -63,33 +63,19 @@ def trace(f: Callable, *shapes: Any, names: Sequence[str] = (), text: str = "") 
     if len(closed.jaxpr.outvars) != 1:
         raise UsageError(f"`{label}` gives {len(closed.jaxpr.outvars)} arrays", "One is needed.")
     names = names or (["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))])
-    writer = _Writer(label)
+    writer = _Writer(label, len(shapes))
     ins = tuple(Argument(n, tuple(s.shape)) for n, s in zip(names, shapes, strict=True))
-    slots = [writer.argument() for _ in ins]
-    (out,) = writer.inline(closed.jaxpr, closed.consts, slots)
+    (out,) = writer.inline(closed.jaxpr, closed.consts, range(len(ins)))
     return Program(ins, tuple(writer.steps), out, writer.arrays, text)
 
 
-class _Writer:
-    """Writes steps; equal ones once."""
+class _Writer(Writer):
+    """Writes the steps of a jaxpr."""
 
-    def __init__(self, label: str):
+    def __init__(self, label: str, n_in: int):
+        super().__init__(n_in)
         self.label = label
-        self.steps: list[Step] = []
         self.arrays: dict[str, np.ndarray] = {}
-        self.n_in = 0
-        self.seen: dict[str, int] = {}
-
-    def argument(self) -> int:
-        self.n_in += 1
-        return self.n_in - 1
-
-    def put(self, op: str, *args: int, **params: Any) -> int:
-        key = repr((op, args, sorted(params.items())))
-        if key not in self.seen:
-            self.steps.append(Step(op, args, params))
-            self.seen[key] = self.n_in + len(self.steps) - 1
-        return self.seen[key]
 
     def constant(self, value: Any) -> int:
         if is_key(value):

@@ -5,10 +5,9 @@ import string
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from infsup.core.errors import UsageError, nearest
-from infsup.core.program import Argument, Program, Step
+from infsup.core.program import Argument, Program, Writer
 
 MAX_LENGTH = 1_000
 MAX_NODES = 200
@@ -72,21 +71,13 @@ def parse(text: str, names: Sequence[str] = ("x",)) -> Program:
     return Program(ins, tuple(writer.steps), out, {}, " ".join(text.split()))
 
 
-class _Writer:
-    """Writes steps from the tree; equal ones once."""
+class _Writer(Writer):
+    """Writes the steps of a syntax tree."""
 
     def __init__(self, names: tuple[str, ...]):
+        super().__init__(len(names))
         self.names = names
-        self.steps: list[Step] = []
-        self.seen: dict[str, int] = {}
         self.nodes = 0
-
-    def put(self, op: str, *args: int, **params: Any) -> int:
-        key = repr((op, args, params))
-        if key not in self.seen:
-            self.steps.append(Step(op, args, params))
-            self.seen[key] = len(self.names) + len(self.steps) - 1
-        return self.seen[key]
 
     def visit(self, node: ast.AST, depth: int) -> int:
         self.nodes += 1
