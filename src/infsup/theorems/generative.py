@@ -256,6 +256,21 @@ def probability_flow(size, key, broken=False):
     return Finding(compared, figure)
 
 
+def _a_constant_apart(compared, q, error, name, floor):
+    """The finding of an equivalence of losses: one picture of both, over a parameter q."""
+    figure = Figure(
+        (
+            Curve(q, error, name, "ink"),
+            Curve(q, error + floor, "training loss", "accent"),
+            Curve(q, np.full(len(q), floor), "the constant", "grey", "dashed"),
+        ),
+        "θ₂",
+        "loss",
+        "The loss that is trained lies a constant above the error that is meant.",
+    )
+    return Finding(compared, figure, f"The constant is {floor:.4f}.")
+
+
 @theorem(
     "F15",
     "Denoising score matching is score matching, up to a constant",
@@ -315,17 +330,7 @@ def denoising_score_matching(size, key, broken=False):
     )
     q = np.linspace(-2, 2, 81)
     best = [np.sum(density * (-0.8 * x + v * np.sin(x) - score) ** 2) * h for v in q]
-    figure = Figure(
-        (
-            Curve(q, np.array(best), "distance to the score", "ink"),
-            Curve(q, np.array(best) + floor, "training loss", "accent"),
-            Curve(q, np.full(81, floor), "the constant", "grey", "dashed"),
-        ),
-        "θ₂",
-        "loss",
-        "The loss that is trained lies a constant above the error that is meant.",
-    )
-    return Finding(compared, figure, f"The constant is {floor:.4f}.")
+    return _a_constant_apart(compared, q, np.array(best), "distance to the score", floor)
 
 
 @theorem(
@@ -566,17 +571,7 @@ def conditional_flow_matching(size, key, broken=False):
     )
     q = np.linspace(-2, 2, 61)
     wanted = [np.sum(joint * (0.5 * at + w * np.sin(at) - v) ** 2) for w in q]
-    figure = Figure(
-        (
-            Curve(q, np.array(wanted), "distance to the velocity", "ink"),
-            Curve(q, np.array(wanted) + floor, "training loss", "accent"),
-            Curve(q, np.full(61, floor), "the constant", "grey", "dashed"),
-        ),
-        "θ₂",
-        "loss",
-        "The loss that is trained lies a constant above the error that is meant.",
-    )
-    return Finding(compared, figure, f"The constant is {floor:.4f}.")
+    return _a_constant_apart(compared, q, np.array(wanted), "distance to the velocity", floor)
 
 
 @theorem(
