@@ -260,7 +260,7 @@ def _gate(z: dict, knots: list[Fraction], s: dict) -> tuple:
     _need(u[i] * u[i + 1] < 0, "the coordinate crosses the cell")  # so it is folded
     inner = min(abs(u[i]), abs(u[i + 1]))
     _need(-c[0] * inner >= steep - abs(c[0]) * s["steep"][0], "a gate is lifted")
-    const, leak = _broken(z, knots)[i], ZERO
+    const, leak = z.get(ONE, ZERO) + left * knots[i], ZERO
     for end in (u[i], u[i + 1]):
         value = const + sum((w * v[end > 0] for w, v in zip(c, s["ends"], strict=True)), ZERO)
         leak = max(leak, abs(value) + steep * (1 - abs(end)))

@@ -107,26 +107,29 @@ class Basis:
 
 def basis_of(chains: tuple[Chain, ...]) -> Basis:
     """The polynomials of some chains; squares are numbered from 1."""
+    return _basis_of(tuple((c.slope, c.const, tuple(c.weights.items())) for c in chains))
+
+
+@functools.lru_cache(maxsize=16)
+def _basis_of(chains: tuple) -> Basis:
     arguments: list[Poly] = []
     squares: list[Poly] = []
     spread: list[list[Poly]] = []
     slopes: list[Fraction] = []
-    for number, c in enumerate(chains):
-        line = add([c.const, c.slope], *(scale(w, squares[k - 1]) for k, w in c.weights.items()))
+    for number, (slope, const, weights) in enumerate(chains):
+        line = add([const, slope], *(scale(w, squares[k - 1]) for k, w in weights))
         arguments.append(line)
         squares.append(times(line, line))
         twice = scale(Fraction(2), line)
         row = [
-            times(twice, add(*(scale(w, spread[k - 1][j]) for k, w in c.weights.items())))
+            times(twice, add(*(scale(w, spread[k - 1][j]) for k, w in weights)))
             for j in range(number)
         ]
         spread.append([*row, [Fraction(1)], *([[Fraction(0)]] * (len(chains) - number - 1))])
-        slope = abs(c.slope) + sum(abs(w) * slopes[k - 1] for k, w in c.weights.items())
-        slopes.append(2 * slope)
+        slopes.append(2 * (abs(slope) + sum(abs(w) * slopes[k - 1] for k, w in weights)))
     return Basis(arguments, squares, spread, slopes)
 
 
-@functools.cache
 def standard(p: int) -> Basis:
     """The basis for cell functions of degree p, one of `ORDERS`."""
     return basis_of(CHAINS[: p - 1])

@@ -386,7 +386,7 @@ class _Reader:
             change = max(abs(u[beside + 1] - u[beside]), Fraction(2))
             if barrier * width < steep * change:
                 raise NoStructure(f"the gate of cell {cell} is not steep enough")
-        const = self.at_knots(given)[cell]
+        const = given.get(UNIT, ZERO) + left * knots[cell]  # its knot units are 0 there
         ends = u[cell], u[cell + 1]
         if ends[0] * ends[1] >= 0:
             raise NoStructure(f"the coordinate does not cross cell {cell}")
