@@ -17,6 +17,10 @@ CHECKS = 24
 """Points at which a fit is compared with the function."""
 MOST = 6_000
 """Cells after which the search gives up."""
+FIRST = np.array([0.8, 0.95, 1.05, 1.2, 1.5, 2.0])
+LONGER = np.array([1.1, 1.4, 2.0, 4.0, 16.0])
+SHORTER = np.array([1e-8, 1e-4, 0.01, 0.1, 0.3, 0.6, 0.9])
+"""Lengths that are tried next, in those of the cell before, or of what was tried."""
 
 
 class Rule(NamedTuple):
@@ -69,18 +73,25 @@ class Cell(NamedTuple):
 
 def fit(f: Values, low: float, high: float, p: int) -> Cell:
     """The interpolant on one cell, and its error at the checks."""
+    return fits(f, low, np.array([high]), p)[0]
+
+
+def fits(f: Values, low: float, highs: np.ndarray, p: int) -> list[Cell]:
+    """`fit` on cells that start together: one call of f."""
     r = rule(p)
-    middle, half = (low + high) / 2, (high - low) / 2
-    x = middle + half * np.concatenate([r.nodes, r.checks])
-    x[0], x[p] = low, high
-    y = f(np.clip(x, low, high))
-    at, rest = y[: p + 1], y[p + 1 :]
+    half = (highs[:, None] - low) / 2
+    x = low + half + half * np.concatenate([r.nodes, r.checks])
+    x[:, 0], x[:, p] = low, highs
+    y = f(np.minimum(np.maximum(x, low), highs[:, None]).ravel()).reshape(x.shape)
+    at = y[:, : p + 1]
     with np.errstate(invalid="ignore", over="ignore"):
-        error = float(np.max(np.abs(r.predict @ at - rest)))
-        bumps = r.bumps @ at
-    if not np.isfinite(error):
-        error = np.inf
-    return Cell(low, high, (float(at[0]), float(at[-1])), bumps, error)
+        errors = np.max(np.abs(at @ r.predict.T - y[:, p + 1 :]), axis=1)
+        bumps = at @ r.bumps.T
+    errors = np.where(np.isfinite(errors), errors, np.inf)
+    return [
+        Cell(low, float(high), (float(v[0]), float(v[-1])), b, float(error))
+        for high, v, b, error in zip(highs, at, bumps, errors, strict=True)
+    ]
 
 
 def graded(f: Values, stops: Sequence[float], p: int, tolerance: float, most: int = MOST):
@@ -107,39 +118,54 @@ def graded(f: Values, stops: Sequence[float], p: int, tolerance: float, most: in
 
 
 def longest(f: Values, at: float, b: float, p: int, tolerance: float, width: float) -> Cell:
-    """The longest cell from `at` whose error is at most the tolerance, to a few percent of it."""
+    """The longest cell from `at` whose error is at most the tolerance, to a few percent of it.
+
+    Several lengths are tried at a time: about that of the cell before, then between the longest
+    that fits and the shortest beyond it that does not.
+    """
     good: Cell | None = None
-    bad = np.inf
-    step = min(b - at, 2 * width)
-    failures = 0
+    bad: Cell | None = None
+    tries = width * FIRST
     for _ in range(60):
-        end = b if at + step >= b else at + step
-        cell = fit(f, at, end, p)
-        if cell.error <= tolerance:
-            good = cell
-            if end == b or cell.error > 0.96 * tolerance:
-                break
-            grow = 1.05 * (tolerance / max(cell.error, 1e-3 * tolerance)) ** (1 / (p + 1))
-            step = (end - at) * min(grow, 4.0)
+        floor, top = at if good is None else good.high, math.inf if bad is None else bad.high
+        ends = np.array(sorted({shorter(at, min(at + t, b), b) for t in tries.tolist()}))
+        ends = ends[(ends > floor) & (ends < top)]
+        if not len(ends):
+            break
+        cells = fits(f, at, ends, p)
+        met = [i for i, cell in enumerate(cells) if cell.error <= tolerance]
+        good = cells[met[-1]] if met else good
+        beyond = cells[met[-1] + 1 :] if met else cells
+        bad = beyond[0] if beyond else bad
+        if good is not None and (good.high == b or good.error > 0.96 * tolerance):
+            break
+        if good is None:
+            assert bad is not None
+            tries = (bad.high - at) * SHORTER
+        elif bad is None:
+            tries = (good.high - at) * LONGER
         else:
-            bad = min(bad, end - at)
-            failures += 1
-            # near a singularity the error falls more slowly than h^(p+1)
-            order = p + 1 if failures < 3 else 1
-            shrink = 0.98 * (tolerance / min(cell.error, 1e12 * tolerance)) ** (1 / order)
-            step = (end - at) * max(shrink, 0.1 if failures < 3 else 0.01)
-        low = 0.0 if good is None else good.high - at
-        if step >= bad or step <= low:
-            step = math.sqrt(low * bad) if bad > 4 * low > 0 else (low + bad) / 2
-        if good is not None and bad - low <= 1e-3 * bad + 4 * np.spacing(abs(at)):
-            break
-        if at + step <= at:
-            break
+            low, high = good.high - at, bad.high - at
+            if high - low <= 1e-3 * high + 4 * np.spacing(abs(at)):
+                break
+            tries = _between(low, good.error, high, bad.error, tolerance)
     if good is None or good.high <= at:
         # a singularity: the shortest cell that there is, whatever its error
         return fit(f, at, min(b, np.nextafter(at, np.inf)), p)
-    end = shorter(at, good.high, b)
-    return good if end == good.high else fit(f, at, end, p)
+    return good
+
+
+def _between(
+    low: float, error_low: float, high: float, error_high: float, tolerance: float
+) -> np.ndarray:
+    """Lengths between two, about where a power law through their errors meets the tolerance."""
+    ratio = high / low
+    share = 0.5
+    if 0 < error_low and error_high < math.inf:
+        share = math.log(0.985 * tolerance / error_low) / math.log(error_high / error_low)
+    share = min(max(share, 0.02), 0.98)
+    near = [0.5 * share, 0.97 * share, share, share + 0.03 * (1 - share), (1 + share) / 2]
+    return low * ratio ** np.array(near)
 
 
 def shorter(at: float, end: float, b: float) -> float:
@@ -151,27 +177,29 @@ def shorter(at: float, end: float, b: float) -> float:
     return found if at < found <= end else end
 
 
-def equal(f: Values, stops: Sequence[float], p: int, count: int, tolerance: float):
-    """At most `count` cells with the least tolerance that allows so few.
+def equal(f: Values, stops: Sequence[float], p: int, cells: list[Cell], tolerance: float):
+    """As many cells, or fewer, with the least tolerance that allows so few.
 
     Args:
         f: vectorised.
         stops: as for `graded`.
         p: degree.
-        count: of cells, enough for `tolerance`.
-        tolerance: for which `count` cells are enough.
+        cells: of `graded` for the tolerance.
+        tolerance: that is to be lowered.
     """
-    best = graded(f, stops, p, tolerance, count)
-    low, high = -8.0, 0.0
-    for _ in range(7):
+    best, count, pieces = cells, len(cells), len(stops) - 1
+    # at most one cell on each piece is shorter than it might be
+    low = -8.0
+    if count > pieces:
+        low = max(low, 1.5 * (p + 1) * math.log2(1 - pieces / count))
+    high = 0.0
+    while high - low >= 0.05:
         middle = (low + high) / 2
-        cells = graded(f, stops, p, tolerance * 2.0**middle, count)
-        if cells is None:
+        found = graded(f, stops, p, tolerance * 2.0**middle, count)
+        if found is None:
             low = middle
         else:
-            best, high = cells, middle
-        if high - low < 0.05:
-            break
+            best, high = found, middle
     return best
 
 

@@ -182,7 +182,7 @@ def plan(f: Any, stops: list[float], p: int, eps: float, most: int) -> Plan | No
             continue
         tried.add(len(cells))
         if len(cells) <= MANY:
-            cells = equal(f, stops, p, len(cells), split * eps) or cells
+            cells = equal(f, stops, p, cells, split * eps)
         levels = _levels(p, cells, eps)
         if levels is None:
             continue
