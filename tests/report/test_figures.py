@@ -1,5 +1,6 @@
 """Figures as SVG: well-formed, escaped, small, the same twice, and honest about what is missing."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from fractions import Fraction
@@ -230,3 +231,43 @@ def test_a_cloud_of_points_keeps_its_shape():
     (numbers,) = coordinates(parsed(ring))
     x, y = np.array(numbers[::3]), np.array(numbers[1::3])  # M x y h 0
     assert np.ptp(x) / np.ptp(y) == pytest.approx(1, abs=0.08)
+
+
+def test_a_label_outside_the_frame_keeps_all_its_words():
+    t = np.linspace(0, 60, 800)
+    words = "left bound, one-sided"
+    crowded = tuple(Curve(t, np.sin(t + k), words if k == 0 else "") for k in range(6))
+    assert words in texts(parsed(Figure(crowded, "x", "y")))
+
+
+def test_a_label_that_finds_no_place_chooses_first():
+    x = np.array([4.0, 8, 16, 36, 64, 128])
+    f = Figure(
+        (
+            Curve(x, 1 / (8 * x**2), "1/(8p²)", "grey", "dashed"),
+            Curve(x, 1 / (4 * x**2), "sawtooth"),
+            Curve(x[[0, 3]], 1 / (8 * x[[0, 3]] ** 2), "free knots", "accent", "points"),
+        ),
+        "pieces", "error", log_x=True, log_y=True,
+    )  # fmt: skip
+    named = {c.label for c in f.curves}
+    said = [t for t in parsed(f).iter(f"{SVG}text") if t.text in named]
+    at = {t.text: (float(t.get("x")), float(t.get("y"))) for t in said}
+    assert set(at) == named
+    assert max(x for x, _ in at.values()) < 350  # none of them right of the frame
+    heights = sorted(y for _, y in at.values())
+    assert all(b - a > 11 for a, b in itertools.pairwise(heights))
+
+
+def test_a_band_from_zero_reaches_the_end_of_a_logarithmic_axis():
+    band = Curve(np.array([4.0, 16]), np.array([0.1, 0.0]), "interval", "grey", "band",
+                 np.array([0.7, 0.5]))  # fmt: skip
+    (edge,) = coordinates(parsed(Figure((band,), "x", "y", log_y=True)))
+    assert len(edge) == 8
+    assert max(edge[1::2]) > 200  # the frame's lower end
+
+
+def test_what_has_no_place_on_the_axes_has_no_label():
+    zero = Curve(np.array([1.0, 2]), np.zeros(2), "nothing")
+    one = Curve(np.array([1.0, 2]), np.ones(2), "one")
+    assert "nothing" not in texts(parsed(Figure((zero, one), "x", "y", log_y=True)))

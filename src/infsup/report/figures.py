@@ -30,6 +30,9 @@ WIDTH, HEIGHT = 420.0, 250.0
 MOST_PIXELS = 4_000_000
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 16.0, 14.0, 12.0, 24.0
+_SLIM = 0.92
+"""Of the upper estimate of a text's width, what the letters of a figure take."""
+
 _INKS = {"accent": "a", "ink": "i", "grey": "g"}
 
 DRAWING = (
@@ -169,7 +172,7 @@ def _axes(figure: Figure) -> str:
         x_axis, y_axis = _alike(x_axis, y_axis)
     x_said, x_ticks, x_small = _ticks(x_axis, figure.x)
     y_said, y_ticks, y_small = _ticks(y_axis, figure.y)
-    left = max([_LEFT, *(px(words, SIZE) * 0.92 + 10 for _, words in y_ticks)])
+    left = max([_LEFT, *(_width(words) + 10 for _, words in y_ticks)])
     top = _TOP + (14 if y_said else 0)
     bottom = HEIGHT - _BOTTOM - (16 if x_said else 0)
 
@@ -178,13 +181,13 @@ def _axes(figure: Figure) -> str:
 
     right = _RIGHT
     placed = _placed(plains, *scales(right))
-    labels, obstacles = _labels(plains, placed, WIDTH - right)
+    labels, obstacles = _labels(plains, placed)
     spots = inside(labels, obstacles, (left + 2, top - 2, WIDTH - right, bottom - 3))
     if None in spots:
         homeless = [label.width for label, spot in zip(labels, spots, strict=True) if spot is None]
         right = 10 + min(150.0, max(homeless))
         placed = _placed(plains, *scales(right))
-        labels, obstacles = _labels(plains, placed, WIDTH - right)
+        labels, obstacles = _labels(plains, placed)
         kept = [x if spot else None for x, spot in zip(labels, spots, strict=True)]
         spots = inside(kept, obstacles, (left + 2, top - 2, WIDTH - right, bottom - 3))
         spots = at_the_right(labels, spots, WIDTH - right, top + 4, bottom)
@@ -333,11 +336,15 @@ def _tick_marks(
     return out
 
 
+def _width(words: str) -> float:
+    return _SLIM * px(words, SIZE)
+
+
 def _text(
     words: str, x: float, y: float, *, anchor: str = "", cls: str = "", room: float = math.inf
 ) -> str:
-    if px(words, SIZE) > room:
-        words = fit(words, "", room, SIZE)
+    if _width(words) > room:
+        words = fit(words, "", room / _SLIM, SIZE)
     return tag(
         "text", html.escape(words), x=f"{x:.1f}", y=f"{y:.1f}", class_=cls or None,
         text_anchor=anchor or None,
@@ -349,13 +356,18 @@ def _placed(plains: list[_Plain], x: _Scale, y: _Scale) -> list[list[np.ndarray]
     out = []
     for p in plains:
         across = x.place(p.x)
-        edges = [p.y] if p.top is None else [p.y, p.top]
+        edges = [p.y] if p.top is None else [_on(y.axis, p.y), p.top]
         out.append([np.stack([across, y.place(edge)], axis=1) for edge in edges])
     return out
 
 
+def _on(axis: Axis, bottom: np.ndarray) -> np.ndarray:
+    """The lower edge of a band; one at 0 or below ends where a logarithmic axis does."""
+    return np.where(bottom > 0, bottom, 10.0 ** float(axis.start)) if axis.log else bottom
+
+
 def _labels(
-    plains: list[_Plain], placed: list[list[np.ndarray]], edge: float
+    plains: list[_Plain], placed: list[list[np.ndarray]]
 ) -> tuple[list[Label], list[np.ndarray]]:
     """What is to be placed, and for each curve dense points on everything drawn of it."""
     labels, obstacles = [], []
@@ -363,9 +375,10 @@ def _labels(
         points = [dense(line, p.curve.stroke) for line in lines]
         obstacles.append(np.concatenate(points))
         words = clean(p.curve.label)
-        if words:
-            line = points[-1] if len(points[-1]) else np.array([[edge, HEIGHT / 2]])
-            labels.append(Label(words, 0.92 * px(words, SIZE), line, number))
+        line = points[-1]
+        # what has no place on the axes, such as 0 on a logarithmic one, gets no name either
+        if words and len(line):
+            labels.append(Label(words, _width(words), line, number))
     return labels, obstacles
 
 

@@ -56,12 +56,26 @@ def inside(
         curves: for each curve [m, 2], points so dense that no letter fits between two.
         frame: what the labels may not leave.
     """
+    order = [i for i, label in enumerate(labels) if label is not None]
+    first = _in_turn(labels, order, curves, frame)
+    homeless = [i for i in order if first[i] is None]
+    if not homeless:
+        return first
+    # those that found nothing choose before the others, if that helps
+    second = _in_turn(labels, homeless + [i for i in order if i not in homeless], curves, frame)
+    return min((first, second), key=lambda spots: sum(spots[i] is None for i in order))
+
+
+def _in_turn(
+    labels: Sequence[Label | None], order: list[int], curves: Sequence[np.ndarray], frame: Box
+) -> list[Spot | None]:
     taken: list[Box] = []
-    found: list[Spot | None] = []
-    for label in labels:
-        spot = None if label is None else _best(label, curves, taken, frame)
-        found.append(spot)
-        if label is not None and spot is not None:
+    found: list[Spot | None] = [None] * len(labels)
+    for i in order:
+        label = labels[i]
+        assert label is not None
+        spot = found[i] = _best(label, curves, taken, frame)
+        if spot is not None:
             taken.append(_box(spot, label.width))
     return found
 
@@ -102,7 +116,7 @@ def _candidates(label: Label, frame: Box) -> list[Spot]:
 
 
 def _meet(a: Box, b: Box) -> bool:
-    return a[0] < b[2] + 4 and b[0] - 4 < a[2] and a[1] < b[3] and b[1] < a[3]
+    return a[0] < b[2] + 4 and b[0] - 4 < a[2] and a[1] < b[3] + 3 and b[1] < a[3] + 3
 
 
 def _distance(box: Box, points: np.ndarray) -> float:
