@@ -44,6 +44,7 @@ PUBLIC = {
     "DeltaLedger": "core.ledger",
     "register": "core.registry",
     "checker": "core.check",
+    "promises": "core.check",
     "fingerprint": "core.problem",
     # the loop
     "Steps": "core.stop",

@@ -17,7 +17,7 @@ import toy
 import infsup as isp
 from infsup.core import check as check_module
 from infsup.core.errors import FileRejected
-from infsup.core.registry import name_of
+from infsup.core.registry import name_of, public
 from infsup.core.storage import read_folder, write_folder
 
 SOURCE = pathlib.Path(isp.__file__).parents[1]
@@ -51,6 +51,7 @@ def interval(hits, n, delta):
     return hits / n - half, hits / n + half
 
 
+@isp.promises("confidence", "conditional", quantity="share", range=(0.0, 1.0))
 def check_sampled(problem, answer, proof):
     return interval(proof["hits"], proof["n"], proof["delta"])
 
@@ -227,6 +228,19 @@ FOUND = {
     "a function of ours as a bound": put(0, "bound", "core.check"),
     "a function of Python as a bound": put(0, "bound", "generalization.Fraction"),
     "a private name as a bound": put(0, "bound", "generalization.__builtins__"),
+    "a hypothesis is gone": both(
+        put(1, "hypotheses", {"tuple": []}), put(1, "verdict", "certified")
+    ),
+    "a hypothesis was checked, they say": both(
+        lambda d, a: claim(d, 1)["hypotheses"]["tuple"][0]["fields"].update(state="checked"),
+        put(1, "verdict", "certified"),
+    ),
+    "a promised kind is stronger": both(
+        put(1, "kind", "proved_real"), put(1, "level", {"float": "1.0"})
+    ),
+    "a promised quantity has a grander name": put(1, "quantity", "share of everything"),
+    "a promised sense is turned": put(1, "sense", "max"),
+    "a promised range": put(1, "range", {"tuple": [{"float": "-9.0"}, {"float": "9.0"}]}),
     "a certificate is gone": drop(1),
     "the headline is gone": drop(0),
     "a certificate stands twice": lambda d, a: d["certificates"]["tuple"].append(
@@ -248,13 +262,6 @@ HARMLESS = {
 
 REPLAYED = {
     "the kind is stronger": put(0, "kind", "proved"),
-    "a hypothesis is gone": both(
-        put(1, "hypotheses", {"tuple": []}), put(1, "verdict", "certified")
-    ),
-    "a hypothesis was checked, they say": both(
-        lambda d, a: claim(d, 1)["hypotheses"]["tuple"][0]["fields"].update(state="checked"),
-        put(1, "verdict", "certified"),
-    ),
     "other counts with the ends that follow": stronger_sample,
     "the quantity has a grander name": put(0, "quantity", "distance to the best in the world"),
     "the object has a grander name": put(0, "of", "all points"),
@@ -274,7 +281,9 @@ REPLAYED = {
         {"a rival": d["comparators"]["dict"].pop("the origin")}
     ),
 }  # fmt: skip
-"""All files agree with each other; only the model, run again on the data, says otherwise."""
+"""All files agree with each other; only the model, run again on the data, says otherwise.
+
+Those on words are of a bound whose checker promises nothing."""
 
 NEVER = ("why", "resumed", "seconds", "stages", "surroundings")
 """Words and clocks: no claim rests on them, and no run repeats them."""
@@ -321,6 +330,12 @@ def test_tampering_that_only_the_replay_finds(name, folder, tmp_path):
     path = tampered(REPLAYED[name], folder, tmp_path / "s")
     assert not isp.check(path).failed, "findable from the files: it belongs to FOUND"
     assert isp.check(path, replay=True).failed
+
+
+def test_every_bound_of_ours_says_what_its_checker_promises():
+    for name, home in public("BOUNDS").items():
+        function = check_module._function(f"{home}.{name}")
+        assert {"kind", "verdict", "sense"} <= set(function.promises), name
 
 
 def test_a_check_that_compares_nothing_is_found(folder, tmp_path, monkeypatch):

@@ -6,9 +6,33 @@ Each bound has its checker in a file beside this one. Of the library they share 
 program, errors, and each other.
 """
 
+import math
 from typing import Any
 
+from infsup.core.check import promises
 
+
+def _domain(problem: Any, proof: Any) -> str:
+    """The quantity of `PiecewiseEnclosure`, whichever bound stands in front of it."""
+    low, high = problem["domain"]
+    named = str(proof.get("by", "PiecewiseEnclosure")).endswith("PiecewiseEnclosure")
+    return "sup |f - N|" + (f" on [{low:g}, {high:g}]" if named else "")
+
+
+def _executor(problem: Any, _: Any) -> str:
+    dtype = problem["dtype"]
+    return "real arithmetic" if dtype == "real" else f"executed in {dtype}"
+
+
+_CLAIMS: dict[str, Any] = {
+    "quantity": "sup |f - N|",
+    "goal": lambda problem, _: problem["eps"],
+    "range": (0.0, math.inf),
+    "dtype": _executor,
+}
+
+
+@promises("proved", **_CLAIMS)
 def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """See `check_structure`."""
     from infsup.approximation import check_structure
@@ -16,6 +40,7 @@ def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, f
     return check_structure.StructuralEnclosure(problem, answer, proof)
 
 
+@promises("proved", **{**_CLAIMS, "quantity": _domain})
 def PiecewiseEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """See `check_pieces`."""
     from infsup.approximation import check_pieces
@@ -23,6 +48,7 @@ def PiecewiseEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, fl
     return check_pieces.PiecewiseEnclosure(problem, answer, proof)
 
 
+@promises("proved", **_CLAIMS)
 def SmoothEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """See `check_smooth`."""
     from infsup.approximation import check_smooth
@@ -30,6 +56,7 @@ def SmoothEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float
     return check_smooth.SmoothEnclosure(problem, answer, proof)
 
 
+@promises("proved", **{**_CLAIMS, "quantity": _domain})
 def Enclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """By the bound that applied."""
     by = {f.__name__: f for f in (PiecewiseEnclosure, SmoothEnclosure, StructuralEnclosure)}

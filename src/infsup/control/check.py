@@ -12,6 +12,7 @@ import numpy as np
 import scipy  # its parts are imported when they are first used
 from scipy import special
 
+from infsup.core.check import promises
 from infsup.core.encoding import Record
 from infsup.core.errors import FileRejected
 from infsup.core.intervals import log_mean_exp, student_t
@@ -151,12 +152,14 @@ def _dual(n: _Normal, c: float) -> float:
     return phi + float(w @ (inner - c / 2 * (1 + k) * big_r**2))
 
 
+@promises("proved_real", quantity="V(0, x0), the least cost")
 def QuadratureEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Dual value and cost by Gauss-Legendre quadrature of the density, minima by a cubic."""
     n = _normal(problem, proof)
     return _dual(n, float(proof["penalty"])), _cost(n, _policy(n, answer, proof))
 
 
+@promises("asymptotic", quantity="V(0, x0), the least cost")
 def RogersDual(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Student intervals from the values of the paths."""
     delta = float(proof["delta"])
@@ -166,12 +169,14 @@ def RogersDual(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     )
 
 
+@promises("asymptotic", quantity="J(u) - V, the excess cost", range=(0.0, math.inf))
 def PairedGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """A one-sided Student interval from the differences of the paths."""
     found = student_t(proof["gap"], min(2 * float(proof["delta"]), 0.999))
     return 0.0, max(float(found.upper), 0.0)
 
 
+@promises("asymptotic", quantity="V(0, x0), the least cost")
 def GirsanovSandwich(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Student above, the guarded log-mean-exp of the weights below."""
     delta = float(proof["delta"])
@@ -187,6 +192,11 @@ def GirsanovSandwich(problem: Any, answer: Any, proof: Mapping[str, Any]) -> End
     return -float(weight.upper) / float(proof["lam"]), float(above.upper)
 
 
+@promises(
+    lambda _, proof: "asymptotic" if "paths" in proof else "proved_real",
+    quantity="J(u) - V, the excess cost",
+    range=(0.0, math.inf),
+)
 def RiccatiGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """The gap by integrating the Riccati equation itself; a Student interval where sampled."""
     if "paths" in proof:
@@ -249,6 +259,13 @@ def _cubic(times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> Any:
     return scipy.interpolate.CubicHermiteSpline(times, values, slopes)
 
 
+@promises(
+    lambda _, proof: (
+        "asymptotic" if {"delta", "ours_paths", "nothing_paths"} & set(proof) else "proved_real"
+    ),
+    quantity="(J(u) - V)/(J(0) - V), the improvement left",
+    range=(0.0, math.inf),
+)
 def ImprovementLeft(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """The extremes of the ratio over the ends of its three brackets."""
     if "riccati" in proof:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from infsup.core.certificate import KINDS, Certificate
+from infsup.core.certificate import KINDS, VERDICTS, Certificate
 from infsup.core.encoding import Opaque, Record, check_header, core_record, decode
 from infsup.core.errors import FileRejected, InfsupError
 from infsup.core.ledger import DeltaLedger
@@ -87,12 +87,35 @@ def checker(bound: type | str) -> Callable[[Callable], Callable]:
         bound: the bound's class, or its registry name.
 
     The function takes (problem: Record, answer: Record, proof: dict of NumPy arrays and floats)
-    and returns (lower, upper), which the claimed bracket must contain.
+    and returns (lower, upper), which the claimed bracket must contain. `promises` says what else
+    the claim may be.
     """
     name = bound if isinstance(bound, str) else name_of(bound)
 
     def put(function: Callable) -> Callable:
         _outside[name] = function
+        return function
+
+    return put
+
+
+def promises(
+    kind: Any, verdict: Any = "certified", *, sense: str = "min", **says: Any
+) -> Callable[[Callable], Callable]:
+    """States what a checker's ends may be claimed to be (a decorator of checkers).
+
+    Args:
+        kind: the strongest kind that its theorem gives.
+        verdict: the strongest verdict: "conditional" where the theorem always assumes something.
+        sense: of the certificate.
+        says: other fields of a certificate, each as it must be: quantity, range, dtype, goal.
+
+    Every value is the field's, or a function of (problem, proof) that returns it.
+    """
+    fields = {"kind": kind, "verdict": verdict, "sense": sense, **says}
+
+    def put(function: Callable) -> Callable:
+        function.promises = fields  # type: ignore[attr-defined]
         return function
 
     return put
@@ -192,7 +215,8 @@ def _derive(claim: Certificate, problem: Any, answer: Any) -> list[Finding]:
     slack = 0.0 if claim.kind == "proved" else SLACK
     try:
         lower, upper = function(problem, answer, claim.proof)
-        return _compare(name, claim, lower, upper, slack)
+        words = _words(name, claim, getattr(function, "promises", {}), problem)
+        return _compare(name, claim, lower, upper, slack) + words
     except FileRejected as e:
         return [Finding(name, "not re-checked", str(e))]
     except Exception as e:  # a proof that its checker cannot read proves nothing
@@ -211,6 +235,19 @@ def _compare(name: str, claim: Certificate, lower: Any, upper: Any, slack: float
         else:
             text = f"claimed {end} end {_text(claimed)}; the proof gives only {_text(derived)}"
             found.append(Finding(f"{end} end of {name}", "fails", text))
+    return found
+
+
+def _words(name: str, claim: Certificate, promised: Any, problem: Any) -> list[Finding]:
+    """Whether a claim is no stronger than its theorem, and speaks of the same quantity."""
+    found = []
+    for field, value in promised.items():
+        may = value(problem, claim.proof) if callable(value) else value
+        got = getattr(claim, field)
+        order = {"kind": KINDS, "verdict": VERDICTS}.get(field)
+        if order.index(got) < order.index(may) if order else got != may:
+            text = f"claims {field} {got!r}; what was derived is {may!r}"
+            found.append(Finding(f"{field} of {name}", "fails", text))
     return found
 
 

@@ -6,9 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from infsup.core.check import promises
 from infsup.core.intervals import betting, clopper_pearson, paired_difference, student_t
 
 
+@promises(
+    lambda _, proof: (
+        "asymptotic" if "rows" not in proof and proof["range"] is None else "confidence"
+    ),
+    "conditional",
+    range=lambda _, proof: (
+        (0.0, 1.0) if "rows" in proof else tuple(proof["range"] or (0.0, math.inf))
+    ),
+)
 def HoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From counts and delta; or from the losses of the rows, delta and the range."""
     delta = float(proof["delta"])
@@ -24,6 +34,10 @@ def HoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return found.lower, found.upper
 
 
+@promises(
+    lambda _, proof: "proved" if "rows" in proof else "proved_real",
+    range=lambda _, proof: (0.0, 1.0) if "rows" in proof else (-math.inf, math.inf),
+)
 def HeldOutRate(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """The quotient of two counts; or the mean of the rows' losses."""
     if "rows" in proof:
@@ -36,6 +50,7 @@ def HeldOutRate(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return mean, mean
 
 
+@promises("confidence", "conditional", range=(-1.0, 1.0))
 def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the rows that the one and the other had wrong, in their order."""
     a, b = (np.asarray(proof[k]).astype(bool).astype(float) for k in "ab")
@@ -43,6 +58,13 @@ def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return found.lower, found.upper
 
 
+@promises(
+    "confidence",
+    "conditional",
+    sense="none",
+    quantity="mean",
+    range=lambda _, proof: tuple(map(float, proof["range"])),
+)
 def Betting(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the values in their order, delta and the range."""
     lo, hi = map(float, proof["range"])

@@ -5,7 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from infsup.core.check import promises
 from infsup.core.intervals import betting, clopper_pearson, student_t
+
+
+_MEASURES = {
+    "tv": ("total variation", 1.0),
+    "js": ("Jensen-Shannon divergence", math.log(2)),
+    "kl": ("KL divergence", math.inf),
+}
+"""Name and largest value."""
+
+
+def _by_rows(problem: Any, _: Any) -> str:
+    """The strongest verdict on a law that may be known by rows only."""
+    return "conditional" if problem["mixture"] is None else "certified"
 
 
 def _root(squared: float) -> float:
@@ -19,14 +33,24 @@ def _array(proof: Any, name: str) -> np.ndarray:
     return a
 
 
+@promises("asymptotic", quantity="W2", range=(0.0, math.inf))
 def W2ToHeldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the matching costs, and from the values of the semidual."""
-    delta = float(proof["delta"])
-    least = student_t(_array(proof, "values"), delta)
-    most = student_t(_array(proof, "costs"), delta)
-    return _root(float(least.lower) + float(proof["mean_potential"])), _root(float(most.upper))
+    delta, shift = float(proof["delta"]), float(proof["mean_potential"])
+    values, costs = _array(proof, "values"), _array(proof, "costs")
+    if "reach" not in proof:
+        least, most = student_t(values, delta), student_t(costs, delta)
+        return _root(float(least.lower) + shift), _root(float(most.upper))
+    lo, hi = (float(v) for v in proof["value_range"])
+    lower = _root(float(betting(values, delta, lo=lo, hi=hi).lower) + shift)
+    reach = float(proof["reach"])
+    if math.isinf(reach):
+        return lower, math.inf
+    radius = reach * math.sqrt(math.log(2 / delta) / (2 * int(proof["movers"])))
+    return lower, _root(min(float(costs.mean()) + radius, reach))
 
 
+@promises("asymptotic", quantity="W2", range=(0.0, math.inf))
 def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From coupled pairs (or matching costs), from a potential's values, and bands of quantiles."""
     third, dual = float(proof["delta"]) / 3, 0.0
@@ -49,11 +73,32 @@ def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return max(math.sqrt(total), dual), upper
 
 
+@promises("asymptotic", quantity="KL", range=(0.0, math.inf))
 def KLToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From log(p/q) at the draws."""
     r = _array(proof, "log_ratio")
     found = student_t(r + np.expm1(-r), float(proof["delta"]))
     return max(float(found.lower), 0.0), float(found.upper)
+
+
+@promises("asymptotic", quantity="excess flow-matching loss", range=(0.0, math.inf))
+def DivergenceToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
+    """From log(p/q) at draws of the target, and of the sampler where both are needed."""
+    delta = float(proof["delta"])
+    if proof["measure"] == "tv":
+        on_p = np.maximum(-np.expm1(-_array(proof, "on_p")), 0.0)
+        found = betting(on_p, delta)
+        return float(found.lower), float(found.upper)
+    if proof["measure"] != "js":
+        raise ValueError(f"no measure {proof['measure']!r}")
+    lower, upper = 0.0, 0.0
+    for side in ("on_p", "on_q"):
+        share = 1 / (1 + np.exp(-np.abs(_array(proof, side))))  # the larger of the two shares
+        entropy = -share * np.log(share) - (1 - share) * np.log(np.maximum(1 - share, 1e-300))
+        values = np.clip(math.log(2) - entropy, 0.0, math.log(2))
+        found = betting(values, delta / 2, lo=0.0, hi=math.log(2))
+        lower, upper = lower + float(found.lower) / 2, upper + float(found.upper) / 2
+    return lower, upper
 
 
 def ExcessLoss(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
@@ -65,6 +110,12 @@ def ExcessLoss(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return max(float(found.lower), 0.0), float(found.upper)
 
 
+@promises(
+    "confidence",
+    _by_rows,
+    quantity=lambda _, proof: _MEASURES[proof["measure"]][0],
+    range=lambda _, proof: (0.0, _MEASURES[proof["measure"]][1]),
+)
 def CriticLower(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From counts, or from the critic's values on rows and draws that it was not trained on."""
     half, measure = float(proof["delta"]) / 2, proof["measure"]
@@ -88,6 +139,7 @@ def CriticLower(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return max(float(betting(p, half, lo=-3.0, hi=3.0).lower) - float(above.upper) + 1, 0), math.inf
 
 
+@promises("asymptotic", _by_rows, sense="max")
 def PairedDifference(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the log densities of the two at the rows."""
     found = student_t(_array(proof, "a") - _array(proof, "b"), float(proof["delta"]))

@@ -1,12 +1,16 @@
 """The pillar's claims, derived again from their proofs with python-flint's balls; no JAX."""
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import flint
 import numpy as np
 
+from infsup.core.check import promises
 
+
+@promises("proved_real", quantity="distance to the least objective", range=(0.0, math.inf))
 def SubOptimality(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """From the measurements at the answer and at the points after it.
 
@@ -35,12 +39,35 @@ def SubOptimality(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     return max(lowers), min(uppers)
 
 
+@promises("proved_real", quantity="norm of the gradient", range=(0.0, math.inf))
 def Stationarity(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """The measured norm and what rounding may do to it."""
     size, error = float(proof["size"]), float(proof["error"])
     if not (size >= 0 and error >= 0):
         raise ValueError("a norm is negative")
     return max(size - error, 0.0), size + error
+
+
+@promises("proved_real", quantity="distance to the least objective", range=(0.0, math.inf))
+def CompositeGap(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
+    """The conditions of optimality at the measured gradient, summed in rationals."""
+    w, h = (np.asarray(proof[k], np.float64) for k in ("w", "gradient"))
+    slack = float(proof["slack"])
+    if not (w.shape == h.shape and np.isfinite(w).all() and np.isfinite(h).all() and slack >= 0):
+        raise ValueError("the measurements are damaged")
+    pairs = [(Fraction(float(a)), Fraction(float(b))) for a, b in zip(w, h, strict=True)]
+    if "weight" in proof:
+        c, above = Fraction(float(proof["weight"])), Fraction(float(proof["above"]))
+        if c <= 0 or above < 0:
+            raise ValueError("the weight is not positive, or f is below its floor")
+        radius = (above + c * sum(abs(a) for a, _ in pairs)) / c
+        held = sum(a * b + c * abs(a) for a, b in pairs)
+        beyond = max(max(abs(b) for _, b in pairs) - c, Fraction(0))
+        return 0.0, float(max(held, Fraction(0)) + beyond * radius) + slack
+    low, high = Fraction(float(proof["low"])), Fraction(float(proof["high"]))
+    if any(not low <= a <= high for a, _ in pairs):
+        raise ValueError("the point is outside its box")
+    return 0.0, float(sum(max(b * (a - low), b * (a - high)) for a, b in pairs)) + slack
 
 
 def _at(row: list[float], mu: float, concordance: float | None, error: float) -> tuple:

@@ -406,7 +406,7 @@ class SmoothEnclosure(Bound):
             "sense": "min",
             "goal": problem.eps,
             "range": (0.0, math.inf),
-            "dtype": "real arithmetic" if real else problem.dtype,
+            "dtype": "real arithmetic" if real else f"executed in {problem.dtype}",
             "source": "Taylor models with bisection (Tucker 2011, chapter 6)",
         }
         executor = "in real arithmetic" if real else f"executed in {problem.dtype}"
