@@ -27,14 +27,19 @@ makers = {
     "generative": lambda: isp.generative.Transport(np.repeat(x, 2, 0) + rng.normal(size=(400, 4))),
 }
 riccati = lambda: isp.problem("double-integrator")
+composite = lambda: isp.optimization.Composite(
+    lambda w: (w**2).sum(), isp.optimization.Box(1.0, 2.0), np.zeros(3, np.float32), smoothness=2.0
+)
 said = {}
 for name, home in registry.public("METHODS").items():
     cls = registry.named("METHODS", name)
     try:
-        problem = riccati() if name == "Riccati" else makers[home]()
+        special = {"Riccati": riccati, "ISTA": composite, "FISTA": composite}
+        problem = special.get(name, makers[home])()
         stop = isp.Steps(3) if issubclass(cls, isp.IterativeMethod) else None
         # a bound that needs 64 bits would refuse in the method's place
         bounds = {"optimization": "HoldOut", "generative": "W2ToHeldOut"}.get(home)
+        bounds = None if special.get(name) is composite else bounds
         s = isp.solve(problem, cls(), stop=stop, bounds=bounds)
         leaves = [a for a in jax.tree.leaves(s.answer) if hasattr(a, "dtype")]
         said[name] = sorted({str(a.dtype) for a in leaves})

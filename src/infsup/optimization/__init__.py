@@ -1,8 +1,8 @@
-"""Smooth minimisation: methods on top of Optax, and what an iterate is worth."""
+"""Smooth and composite minimisation: methods, and what an iterate is worth."""
 
 from infsup.core.lazy import lazy
 
-PROBLEMS = {"Minimize": "problem"}
+PROBLEMS = {"Minimize": "problem", "Composite": "composite"}
 
 METHODS = {
     "GradientDescent": "gradient_descent",
@@ -10,11 +10,23 @@ METHODS = {
     "AdamW": "adamw",
     "Muon": "muon",
     "Newton": "newton",
+    "ISTA": "ista",
+    "FISTA": "fista",
 }
 
-BOUNDS = {"SubOptimality": "bounds", "Stationarity": "bounds"}
+BOUNDS = {
+    "SubOptimality": "bounds",
+    "Stationarity": "bounds",
+    "CompositeGap": "composite_gap",
+}
 
-OTHERS = {"Smooth": "problem", "FiniteSum": "problem", "frank_wolfe": "conditional_gradient"}
+OTHERS = {
+    "Smooth": "problem",
+    "FiniteSum": "problem",
+    "L1": "composite",
+    "Box": "composite",
+    "frank_wolfe": "conditional_gradient",
+}
 
 PUBLIC = {**PROBLEMS, **METHODS, **BOUNDS, **OTHERS}
 
