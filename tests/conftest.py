@@ -1,6 +1,7 @@
 """Shapes are checked in every test, and 64-bit is on: INFSUP_TEST_X64=0 runs the suite without."""
 
 import os
+import signal
 
 import hypothesis
 import jax
@@ -10,6 +11,10 @@ import pytest
 # Before anything imports infsup. A subprocess gets neither: it sees what a user sees.
 jaxtyping.install_import_hook("infsup", "beartype.beartype")
 jax.config.update("jax_enable_x64", os.environ.get("INFSUP_TEST_X64", "1") != "0")
+
+# A shell starts what it runs in the background with Ctrl-C ignored; the tests send it to themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a property compiles, so time says nothing.
 hypothesis.settings.register_profile("infsup", hypothesis.settings(), deadline=None)
