@@ -11,9 +11,7 @@ from infsup.core.intervals import betting, clopper_pearson, paired_difference, s
 
 
 @promises(
-    lambda _, proof: (
-        "asymptotic" if "rows" not in proof and proof["range"] is None else "confidence"
-    ),
+    lambda _, proof: "confidence" if "rows" in proof or proof["range"] else "asymptotic",
     "conditional",
     range=lambda _, proof: (
         (0.0, 1.0) if "rows" in proof else tuple(proof["range"] or (0.0, math.inf))

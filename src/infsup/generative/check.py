@@ -8,7 +8,6 @@ import numpy as np
 from infsup.core.check import promises
 from infsup.core.intervals import betting, clopper_pearson, student_t
 
-
 _MEASURES = {
     "tv": ("total variation", 1.0),
     "js": ("Jensen-Shannon divergence", math.log(2)),
