@@ -1,12 +1,13 @@
 """Proved bounds of sup |f - p| for a function and a piecewise polynomial, by balls."""
 
 import contextlib
-import heapq
+import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
 from flint import arb
 
 from infsup.numerics.enclosure import (
@@ -21,6 +22,11 @@ from infsup.numerics.enclosure import (
 )
 
 BITS = 160
+MORE = 7
+"""Taylor coefficients beyond those of the polynomial."""
+PARTS = 64
+BLOCK = 128
+"""Boxes whose polynomials are bounded together."""
 
 
 class Piece(NamedTuple):
@@ -42,29 +48,29 @@ class Found(NamedTuple):
     """What is known of sup |f - p|.
 
     Args:
-        cells: for each piece an upper bound; inf where it could not be bounded.
-        upper: largest of cells + extra.
-        lower: |f - p| at the best point found, less `extra` nowhere.
-        point: that point.
-        boxes: looked at.
+        cells: for each piece an upper bound; inf where it could not be bounded. As loose as the
+            largest sum of bound and extra allows, so that a checker has little to do.
+        worst: the piece of the largest sum.
+        point: where |f - p| + extra was seen to be large.
     """
 
     cells: list[float]
-    upper: float
-    lower: float
-    point: Fraction
-    boxes: int
+    worst: int
+    point: float
 
 
 def sup_error(
     enclosure: Enclosure,
     pieces: Sequence[Piece],
     *,
-    tolerance: float = 0.01,
+    tolerance: float = 0.002,
     most: int = 200_000,
     floor: float = 0.0,
 ) -> Found:
-    """Branch and bound until the two ends of the largest cell differ by the tolerance.
+    """Bisection, until the largest bound and the largest value seen differ by the tolerance.
+
+    On a box f - p is its Taylor polynomial about the middle, with a remainder in balls; the range
+    of that polynomial is bounded on many parts at once (`_ranges`).
 
     Args:
         enclosure: of f.
@@ -73,64 +79,118 @@ def sup_error(
         most: boxes looked at before it gives up.
         floor: an upper bound below this needs no sharper one.
     """
-    heap: list[tuple[float, int, int, Fraction, Fraction, float]] = []
-    best, point, count, reached = 0.0, pieces[0].low, 0, 0.0
+    top = np.zeros(len(pieces))
+    extras = np.array([p.extra for p in pieces])
+    reached, point, count = 0.0, float(pieces[0].low), 0
+    todo = [(i, piece.low, piece.high) for i, piece in enumerate(pieces)]
     with precision(BITS):
         balls = [[exact(c) for c in piece.poly] for piece in pieces]
-
-        def look(number: int, low: Fraction, high: Fraction) -> None:
-            nonlocal best, point, count, reached
-            count += 1
-            most_, least = _box(enclosure, pieces[number], balls[number], low, high)
-            if least > best:
-                best, point = least, (low + high) / 2
-            reached = max(reached, least + pieces[number].extra)
-            key = -(most_ + pieces[number].extra)
-            heapq.heappush(heap, (key, count, number, low, high, most_))
-
-        for number, piece in enumerate(pieces):
-            look(number, piece.low, piece.high)
-        while count < most:
-            key, _, number, low, high, _ = heap[0]
-            if -key <= floor or -key <= reached * (1 + tolerance) + 1e-300:
-                break
-            if high - low <= (pieces[number].high - pieces[number].low) / 2**120:
-                break
-            heapq.heappop(heap)
-            middle = (low + high) / 2
-            look(number, low, middle)
-            look(number, middle, high)
-    cells = [0.0] * len(pieces)
-    for _, _, number, _, _, most_ in heap:
-        cells[number] = max(cells[number], most_)
-    return Found(cells, -heap[0][0], best, point, count)
+        while todo:
+            count += len(todo)
+            bounds, least, at = _boxes(enclosure, pieces, balls, todo)
+            number = np.array([i for i, _, _ in todo])
+            seen = least + extras[number]
+            if seen.max() > reached:
+                reached, point = float(seen.max()), at[int(seen.argmax())]
+            enough = max(floor, reached * (1 + tolerance)) + 1e-300
+            again, done = [], bounds + extras[number] <= enough
+            for (i, low, high), bound, ready in zip(todo, bounds, done, strict=True):
+                whole = pieces[i].high - pieces[i].low
+                if ready or count >= most or (high - low) * 2**120 <= whole:
+                    top[i] = max(top[i], bound)
+                else:
+                    middle = (low + high) / 2
+                    again += [(i, low, middle), (i, middle, high)]
+            todo = again
+    worst = int(np.argmax(top + extras))
+    total = max(float(top[worst] + extras[worst]), enough)
+    return Found(np.maximum(top, (total - extras) * (1 - 2.0**-50)).tolist(), worst, point)
 
 
-def _box(
-    enclosure: Enclosure, piece: Piece, poly: list[arb], low: Fraction, high: Fraction
-) -> tuple[float, float]:
-    """Upper bound of |f - p| on a box, and a lower bound of it at the middle."""
-    middle, radius = (low + high) / 2, (high - low) / 2
-    whole = (piece.high - piece.low) / 2
-    t = exact((middle - (piece.low + piece.high) / 2) / whole)
-    shifted = _shift(poly, t, exact(radius / whole))
-    order = len(poly) + 2
-    x, r = exact(middle), exact(radius)
-    box = hull(low, high)
-    try:
-        series = enclosure.taylor(x, order - 1)
-        rest = enclosure.taylor(box, order)[order]
-    except (NotSmooth, DomainFault):
-        return _rough(enclosure, shifted, box, x, r)
-    error, power = [], arb(1)
-    for k in range(order):
-        p = shifted[k] if k < len(shifted) else arb(0)
-        error.append(series[k] * power - p)
-        power = power * r
-    bound = _quadratic(error[0], error[1], error[2])
-    for c in (*error[3:], rest * power):
-        bound = bound + abs(c)
-    return upper(bound), max(lower(abs(error[0])), 0.0)
+def _boxes(
+    enclosure: Enclosure,
+    pieces: Sequence[Piece],
+    balls: list[list[arb]],
+    boxes: list[tuple[int, Fraction, Fraction]],
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Upper bounds of |f - p| on boxes, and values of it that are attained, with the points."""
+    bounds, least = np.full(len(boxes), math.inf), np.zeros(len(boxes))
+    points = [float((low + high) / 2) for _, low, high in boxes]
+    smooth: dict[int, list[tuple[int, np.ndarray, float]]] = {}
+    for k, (i, low, high) in enumerate(boxes):
+        middle, radius = (low + high) / 2, (high - low) / 2
+        whole = (pieces[i].high - pieces[i].low) / 2
+        t = exact((middle - (pieces[i].low + pieces[i].high) / 2) / whole)
+        shifted = _shift(balls[i], t, exact(radius / whole))
+        x, r, box = exact(middle), exact(radius), hull(low, high)
+        order = len(shifted) + MORE
+        try:
+            series = enclosure.taylor(x, order - 1)
+            over = enclosure.taylor(box, order)
+        except (NotSmooth, DomainFault):
+            bounds[k], least[k] = _rough(enclosure, shifted, box, x, r)
+            continue
+        error, power = [], arb(1)
+        for j in range(order):
+            error.append(series[j] * power - shifted[j] if j < len(shifted) else series[j] * power)
+            power = power * r
+        mid = np.array([float(c.mid()) for c in error])
+        rest = sum((c.rad() for c in error), abs(over[order]) * power)
+        slack = upper(rest) + 1e-12 * float(np.sum(np.abs(mid)))
+        variation = sum((abs(c) for c in shifted[1:]), arb(0))
+        bounds[k] = upper(abs(over[0] - shifted[0]) + variation)
+        if np.isfinite(mid).all() and math.isfinite(slack):
+            smooth.setdefault(order, []).append((k, mid, slack))
+    for order, found in smooth.items():
+        for start in range(0, len(found), BLOCK):
+            part = found[start : start + BLOCK]
+            k = np.array([j for j, _, _ in part])
+            slack = np.array([s for _, _, s in part])
+            most_, least_, at = _ranges(np.stack([c for _, c, _ in part]))
+            bounds[k] = np.minimum(bounds[k], (most_ + slack) * (1 + 1e-12))
+            least[k] = np.maximum(least_ * (1 - 1e-12) - slack, 0)
+            for j, s in zip(k, at, strict=True):
+                _, low, high = boxes[j]
+                middle, half = float((low + high) / 2), float((high - low) / 2)
+                points[j] = min(max(middle + half * s, float(low)), float(high))
+    return bounds, least, points
+
+
+@functools.cache
+def _parts(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Middles of parts of [-1, 1], finer at its ends, and what re-expands n coefficients there.
+
+    The second is [n, parts, n]: from coefficients of 1, s, s^2, ... to those of 1, t, t^2, ... with
+    s = middle + half t.
+    """
+    edges = -np.cos(np.arange(PARTS + 1) * np.pi / PARTS)
+    edges[0], edges[-1] = -1.0, 1.0
+    middle = (edges[1:] + edges[:-1]) / 2
+    # a hair more than half, for the rounding of middle and edges
+    half = (edges[1:] - edges[:-1]) / 2 + 2.0**-50
+    moves = np.zeros((n, PARTS, n))
+    for k in range(n):
+        for j in range(k + 1):
+            moves[k, :, j] = math.comb(k, j) * middle ** (k - j) * half**j
+    return middle, moves
+
+
+def _ranges(c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of polynomials [B, n] on [-1, 1]: upper bound and a value of the size, and where it is.
+
+    In float64; the rounding is below 1e-12 times the sum of the coefficients' sizes: each of the
+    n <= 24 products and sums is off by 2^-53 of it, and entries of the matrices by n 2^-53.
+    """
+    middle, moves = _parts(c.shape[1])
+    moved = np.tensordot(c, moves, 1)
+    a, b, q = moved[..., 0], moved[..., 1], moved[..., 2]
+    rest = np.abs(moved[..., 3:]).sum(-1)
+    size = np.abs(a + q) + np.abs(b)
+    inner = 2 * np.abs(q) > np.abs(b)  # the vertex of the parabola lies inside
+    vertex = np.abs(a - b * b / np.where(inner, 4 * q, 1.0))
+    size = np.where(inner, np.maximum(size, vertex), size) + rest
+    at = np.abs(a).argmax(1)
+    return size.max(1), np.abs(a).max(1), middle[at]
 
 
 def _rough(
@@ -163,14 +223,3 @@ def _shift(poly: list[arb], at: arb, scale: arb) -> list[arb]:
         power = power * scale
         c[k] = c[k] * power
     return c
-
-
-def _quadratic(a: arb, b: arb, c: arb) -> arb:
-    """Upper bound of |a + b s + c s^2| over s in [-1, 1]."""
-    ends = abs(a + c) + abs(b)
-    if 2 * abs(c) <= abs(b):  # the vertex lies outside
-        return ends
-    if abs(c) > 0:
-        vertex = abs(a - b * b / (4 * c))
-        return ends.max(vertex)
-    return abs(a) + abs(b) + abs(c)

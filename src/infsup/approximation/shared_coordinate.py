@@ -335,7 +335,7 @@ def _gated(
         room = 1 + Fraction(1, 2**12)
         lift = max(t * room + row[0] for t, row in zip(tails, exact, strict=True))
         lift = -_down(-lift, 6) if lift < 0 else _up(max(lift, grid), 6)
-    out = form((1, line), (lift, squares[1]), (-lift, ONE))
+    gates: list[tuple[int, int]] = []
     for i, row in enumerate(exact):
         sign = 1
         if p == 2:
@@ -360,8 +360,8 @@ def _gated(
                 parts.append((barrier, INPUT))
                 const -= barrier * knots[at]
         gate = graph.unit(_rounded_form(form(*parts, (const, ONE)), bits), GATE, number=i)
-        out = form((1, out), (sign, gate))
-    return _rounded_form(out, bits)
+        gates.append((sign, gate))
+    return _rounded_form(form((1, line), (lift, squares[1]), (-lift, ONE), *gates), bits)
 
 
 def _up(x: Fraction, bits: int) -> Fraction:

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flint import fmpq
 
 from infsup.core.answers import Accepted
 from infsup.core.errors import UsageError
@@ -183,12 +184,13 @@ class ReLUNetwork(eqx.Module):
         nodes = self.out[0].shape[1]
         step = max(1, CHUNK // max(nodes, 1))
         parts = []
+        levels = [(_thin(np.asarray(w, np.float64)), np.asarray(b)) for w, b in self.levels]
         for at in range(0, len(rows), step):
             h = np.empty((min(step, len(rows) - at), nodes))
             h[:, : self.n_inputs] = rows[at : at + step]
             done = self.n_inputs
-            for w, b in self.levels:
-                new = h[:, :done] @ np.asarray(w, np.float64).T + np.asarray(b, np.float64)
+            for w, b in levels:
+                new = (w @ h[:, :done].T).T + b
                 np.maximum(new, 0.0, out=h[:, done : done + len(b)])
                 done += len(b)
             parts.append(h @ np.asarray(self.out[0], np.float64).T + self.out[1])
@@ -204,10 +206,10 @@ class ReLUNetwork(eqx.Module):
         given = [x] if isinstance(x, (Fraction, float, int)) else list(x)
         if len(given) != self.n_inputs:
             raise UsageError(f"`x` has {len(given)} entries, the network {self.n_inputs} inputs")
-        h = [Fraction(v) for v in given]
+        h = [fmpq(*Fraction(v).as_integer_ratio()) for v in given]
         for w, b in self.levels:
-            h += [max(v, Fraction(0)) for v in _rows(w, b, h)]
-        return _rows(*self.out, h)
+            h += [max(v, fmpq(0)) for v in _rows(w, b, h)]
+        return [Fraction(int(y.p), int(y.q)) for y in _rows(*self.out, h)]
 
     def astype(self, dtype: Any) -> "ReLUNetwork":
         """The network with its weights rounded to another dtype (a certificate is made anew)."""
@@ -466,13 +468,23 @@ def _wide(pair: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(pair[0], np.float64), np.asarray(pair[1], np.float64)
 
 
-def _rows(w: Any, b: Any, h: list[Fraction]) -> list[Fraction]:
+def _thin(w: np.ndarray) -> Any:
+    """A large matrix with few entries in sparse form."""
+    if w.size < 100_000 or np.count_nonzero(w) > w.size / 20:
+        return w
+    from scipy.sparse import csr_array
+
+    return csr_array(w)
+
+
+def _rows(w: Any, b: Any, h: list[Any]) -> list[Any]:
+    """Of fmpq, which adds far faster than Fraction."""
     found = []
     for row, bias in zip(np.asarray(w, np.float64), np.asarray(b, np.float64), strict=True):
-        total = Fraction(float(bias))
-        for i in np.flatnonzero(row):
+        total = fmpq(*float(bias).as_integer_ratio())
+        for i in np.flatnonzero(row).tolist():
             if h[i]:
-                total += Fraction(float(row[i])) * h[i]
+                total += fmpq(*float(row[i]).as_integer_ratio()) * h[i]
         found.append(total)
     return found
 

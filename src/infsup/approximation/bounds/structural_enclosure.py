@@ -81,7 +81,7 @@ def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
     cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-14), np.inf)
     slack = float(s.slack)
     upper = upper_end(cells, emulation + executed, slack)
-    points, low = lower_end(enclosure, problem, network, float(found.point))
+    points, low = lower_end(enclosure, problem, network, found.point)
     low = max(low - float(executed.max()) * (1 + 2.0**-40), 0.0)
     return Enclosed(low, upper, s, cells, centres, emulation, executed, points)
 
