@@ -141,7 +141,7 @@ def _boxes(
         bounds[k] = upper(abs(over[0] - shifted[0]) + variation)
         if np.isfinite(mid).all() and math.isfinite(slack):
             smooth.setdefault(order, []).append((k, mid, slack))
-    for order, found in smooth.items():
+    for found in smooth.values():
         for start in range(0, len(found), BLOCK):
             part = found[start : start + BLOCK]
             k = np.array([j for j, _, _ in part])

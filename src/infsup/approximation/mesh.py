@@ -161,7 +161,7 @@ def _between(
     """Lengths between two, about where a power law through their errors meets the tolerance."""
     ratio = high / low
     share = 0.5
-    if 0 < error_low and error_high < math.inf:
+    if error_low > 0 and error_high < math.inf:
         share = math.log(0.985 * tolerance / error_low) / math.log(error_high / error_low)
     share = min(max(share, 0.02), 0.98)
     near = [0.5 * share, 0.97 * share, share, share + 0.03 * (1 - share), (1 + share) / 2]

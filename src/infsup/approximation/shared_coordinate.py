@@ -224,11 +224,29 @@ def _levels(p: int, cells: list[Cell], eps: float) -> tuple[int, ...] | None:
             into = sum(float(c) * spread[j - 1] for j, c in chain.weights.items())
             rows = np.concatenate([rows, np.abs(into).T / (0.9 * margin)])
 
+    if not np.isfinite(rows).all():
+        return None
+    # few rows decide: the largest of each square, and those that a choice turned out to violate
+    active = np.unique(np.argpartition(-rows, min(8, len(rows)) - 1, axis=0)[:8])
+    while True:
+        found = _fewest_levels(rows[active])
+        if found is None:
+            return None
+        sums = rows @ 4.0 ** -(np.array(found) + 1.0)
+        violated = np.flatnonzero(sums > 1)
+        if not len(violated):
+            return found
+        worst = violated[np.argsort(-sums[violated])[:16]]
+        active = np.union1d(active, worst)
+
+
+def _fewest_levels(rows: np.ndarray) -> tuple[int, ...] | None:
+    """Levels m of about fewest units with rows @ 4^-(m + 1) <= 1, or None beyond 26."""
+    n = rows.shape[1]
+
     def fits(ms: list[int]) -> bool:
         return bool(np.all(rows @ 4.0 ** -(np.array(ms) + 1.0) <= 1))
 
-    if not np.isfinite(rows).all():
-        return None
     start = 1
     while not fits([start] * n):
         start += 1

@@ -186,14 +186,13 @@ class ReLUNetwork(eqx.Module):
         parts = []
         levels = [(_thin(np.asarray(w, np.float64)), np.asarray(b)) for w, b in self.levels]
         for at in range(0, len(rows), step):
-            h = np.empty((min(step, len(rows) - at), nodes))
-            h[:, : self.n_inputs] = rows[at : at + step]
+            h = np.empty((nodes, min(step, len(rows) - at)))
+            h[: self.n_inputs] = rows[at : at + step].T
             done = self.n_inputs
             for w, b in levels:
-                new = (w @ h[:, :done].T).T + b
-                np.maximum(new, 0.0, out=h[:, done : done + len(b)])
+                np.maximum(w @ h[:done] + b[:, None], 0.0, out=h[done : done + len(b)])
                 done += len(b)
-            parts.append(h @ np.asarray(self.out[0], np.float64).T + self.out[1])
+            parts.append((np.asarray(self.out[0], np.float64) @ h).T + self.out[1])
         y = np.concatenate(parts) if parts else np.zeros((0, self.n_out))
         return y[:, 0] if self.scalar else y
 
@@ -470,7 +469,7 @@ def _wide(pair: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 def _thin(w: np.ndarray) -> Any:
     """A large matrix with few entries in sparse form."""
-    if w.size < 100_000 or np.count_nonzero(w) > w.size / 20:
+    if w.size < 10_000 or np.count_nonzero(w) > w.size / 20:
         return w
     from scipy.sparse import csr_array
 
