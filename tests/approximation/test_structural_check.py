@@ -294,7 +294,7 @@ def test_a_bug_of_the_compiler_is_found(plans, bug, monkeypatch):
 
 
 CHECKERS = sorted(pathlib.Path(check.__file__).parent.glob("check*.py"))
-NEEDED = {f"infsup.core.{name}" for name in ("errors", "encoding", "program")}
+NEEDED = {f"infsup.core.{name}" for name in ("errors", "encoding", "program", "check")}
 NEEDED |= {f"infsup.approximation.{path.stem}" for path in CHECKERS if path.stem != "check"}
 
 

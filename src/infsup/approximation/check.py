@@ -24,11 +24,21 @@ def _executor(problem: Any, _: Any) -> str:
     return "real arithmetic" if dtype == "real" else f"executed in {dtype}"
 
 
+def _object(problem: Any, proof: Any) -> tuple[str, ...]:
+    """The function, and the interval where the quantity does not name it."""
+    low, high = problem["domain"]
+    f = str(problem["f"])
+    f = f if len(f) <= 60 else f"{f[:57]}..."
+    executor = {"real": "real arithmetic"}.get(problem["dtype"], problem["dtype"])
+    return f if " on [" in _domain(problem, proof) else f"{f} on [{low:g}, {high:g}]", executor
+
+
 _CLAIMS: dict[str, Any] = {
     "quantity": "sup |f - N|",
     "goal": lambda problem, _: problem["eps"],
     "range": (0.0, math.inf),
     "dtype": _executor,
+    "of": _object,
 }
 
 

@@ -4,6 +4,8 @@ One function a bound, `(problem, answer, proof) -> (lower, upper)`; a claim stan
 contains the derived one. What a checker cannot read (a user's function) raises `FileRejected`.
 """
 
+import contextlib
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -36,9 +38,18 @@ def _named(x: Any, name: str, what: str) -> Record:
     return x
 
 
+MOST = 4096
+"""Dimension up to which the checker makes matrices."""
+MOST_CALLS, MOST_NUMBERS = 200_000, 10**8
+"""Of the right side of an equation, and of what it writes, before its integration is given up."""
+
+
 def _matrix(a: Any, rows: int, columns: int) -> np.ndarray:
     a = np.asarray(a, np.float64)
-    return float(a) * np.eye(rows, columns) if a.ndim == 0 else a
+    a = float(a) * np.eye(rows, columns) if a.ndim == 0 else a
+    if a.shape != (rows, columns) or not np.isfinite(a).all():
+        raise ValueError(f"a matrix is no finite one of {rows} rows and {columns} columns")
+    return a
 
 
 def _quadratic(problem: Record) -> tuple[np.ndarray, ...]:
@@ -47,11 +58,16 @@ def _quadratic(problem: Record) -> tuple[np.ndarray, ...]:
     running = _named(problem["running"], "control.QuadraticCost", "the running cost")
     x0 = np.asarray(problem["x0"], np.float64)
     d, m = x0.size, int(problem["controls"])
+    if x0.ndim != 1 or not np.isfinite(x0).all() or not 0 < float(problem["horizon"]) < math.inf:
+        raise ValueError("the start or the horizon is damaged")
+    if not (0 < d <= MOST and 0 < m <= MOST):
+        raise FileRejected(f"the checker takes up to {MOST} dimensions, not {d} and {m}")
     sigma = problem["diffusion"]
     if not isinstance(sigma, (int, float, np.ndarray, np.generic)):
         raise FileRejected("the diffusion is a function, whose program the checker does not have")
     sigma = np.asarray(sigma, np.float64)
-    noise = sigma @ sigma.T if sigma.ndim else float(sigma) ** 2 * np.eye(d)
+    sigma = _matrix(sigma, d, sigma.shape[1] if sigma.ndim == 2 else d)
+    noise = sigma @ sigma.T
     A, B = _matrix(drift["A"], d, d), _matrix(drift["B"], d, m)
     return A, B, _matrix(running["Q"], d, d), _matrix(running["R"], m, m), noise, x0
 
@@ -78,6 +94,17 @@ def _normal(problem: Record, proof: Mapping[str, Any]) -> _Normal:
         if not math.isclose(getattr(n, name), float(proof[name]), rel_tol=1e-11, abs_tol=1e-12):
             raise ValueError(f"the proof speaks of another problem: `{name}` differs")
     return n
+
+
+def _sampled(problem: Record, proof: Mapping[str, Any]) -> None:
+    """Whether sampled values are said to be of this problem, where the checker can read it."""
+    with contextlib.suppress(FileRejected):
+        if "dim" in proof:
+            _normal(problem, proof)
+        _, B, _, R, noise, _ = _quadratic(problem)
+        matched = np.trace(B @ np.linalg.inv(R) @ B.T) / (2 * np.trace(noise))
+        if not math.isclose(matched, float(proof["lam"]), rel_tol=1e-9):
+            raise ValueError("the proof speaks of another problem: `lam` differs")
 
 
 def _policy(n: _Normal, answer: Any, proof: Mapping[str, Any]) -> float:
@@ -162,6 +189,7 @@ def QuadratureEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> 
 @promises("asymptotic", quantity="V(0, x0), the least cost")
 def RogersDual(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Student intervals from the values of the paths."""
+    _sampled(problem, proof)
     delta = float(proof["delta"])
     return (
         float(student_t(proof["below"], delta).lower),
@@ -172,6 +200,7 @@ def RogersDual(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
 @promises("asymptotic", quantity="J(u) - V, the excess cost", range=(0.0, math.inf))
 def PairedGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """A one-sided Student interval from the differences of the paths."""
+    _sampled(problem, proof)
     found = student_t(proof["gap"], min(2 * float(proof["delta"]), 0.999))
     return 0.0, max(float(found.upper), 0.0)
 
@@ -179,6 +208,7 @@ def PairedGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
 @promises("asymptotic", quantity="V(0, x0), the least cost")
 def GirsanovSandwich(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Student above, the guarded log-mean-exp of the weights below."""
+    _sampled(problem, proof)
     delta = float(proof["delta"])
     weight = log_mean_exp(
         proof["log_weights"],
@@ -209,7 +239,14 @@ def RiccatiGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     T = float(problem["horizon"])
     G, inverse = _matrix(G["Q"], d, d), np.linalg.inv(R)
 
+    calls, most = itertools.count(), min(MOST_CALLS, MOST_NUMBERS // d**2)
+
+    def count() -> None:
+        if next(calls) > most:
+            raise FileRejected("the checker's integrator takes too many steps")
+
     def back(s, y):
+        count()
         P = y.reshape(d, d)
         return (Q + A.T @ P + P @ A - P @ B @ inverse @ B.T @ P).ravel()
 
@@ -218,6 +255,7 @@ def RiccatiGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     law = _law(answer, d, m)
 
     def forward(t, y):
+        count()
         M = y[:-1].reshape(d + 1, d + 1)
         K = law(t)
         best = np.concatenate([inverse @ B.T @ value.sol(T - t).reshape(d, d), np.zeros((m, 1))], 1)

@@ -108,7 +108,8 @@ def promises(
         kind: the strongest kind that its theorem gives.
         verdict: the strongest verdict: "conditional" where the theorem always assumes something.
         sense: of the certificate.
-        says: other fields of a certificate, each as it must be: quantity, range, dtype, goal.
+        says: other fields of a certificate, each as it must be: quantity, range, dtype, goal; of
+            `of`, a tuple of what must stand in it.
 
     Every value is the field's, or a function of (problem, proof) that returns it.
     """
@@ -245,7 +246,11 @@ def _words(name: str, claim: Certificate, promised: Any, problem: Any) -> list[F
         may = value(problem, claim.proof) if callable(value) else value
         got = getattr(claim, field)
         order = {"kind": KINDS, "verdict": VERDICTS}.get(field)
-        if order.index(got) < order.index(may) if order else got != may:
+        if order:
+            fits = order.index(got) >= order.index(may)
+        else:
+            fits = all(part in got for part in may) if field == "of" else got == may
+        if not fits:
             text = f"claims {field} {got!r}; what was derived is {may!r}"
             found.append(Finding(f"{field} of {name}", "fails", text))
     return found

@@ -80,7 +80,11 @@ def KLToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return max(float(found.lower), 0.0), float(found.upper)
 
 
-@promises("asymptotic", quantity="excess flow-matching loss", range=(0.0, math.inf))
+@promises(
+    "confidence",
+    quantity=lambda _, proof: _MEASURES[proof["measure"]][0],
+    range=lambda _, proof: (0.0, _MEASURES[proof["measure"]][1]),
+)
 def DivergenceToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From log(p/q) at draws of the target, and of the sampler where both are needed."""
     delta = float(proof["delta"])
@@ -100,6 +104,7 @@ def DivergenceToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return lower, upper
 
 
+@promises("asymptotic", quantity="excess flow-matching loss", range=(0.0, math.inf))
 def ExcessLoss(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the squares at the draws."""
     values = _array(proof, "values")
