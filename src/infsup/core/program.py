@@ -7,9 +7,10 @@ balls, Taylor series, JAX) is the evaluator's affair. Imports no JAX: the checke
 
 import functools
 import hashlib
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -379,7 +380,7 @@ def to_json(program: Program) -> dict[str, Any]:
 
 
 def from_json(doc: Any, arrays: Mapping[str, np.ndarray]) -> Program:
-    """The program that `to_json` wrote.
+    """The program that `to_json` wrote; without its text, unless that says what the steps compute.
 
     Raises:
         FileRejected: the document is not of that form.
@@ -397,11 +398,21 @@ def from_json(doc: Any, arrays: Mapping[str, np.ndarray]) -> Program:
         for a in arrays.values():
             if a.dtype.kind not in "fb":
                 raise ValueError("an array that is neither of floats nor of truth values")
-        return Program(ins, steps, doc["out"], dict(arrays), doc["text"][:2000])
+        program = Program(ins, steps, doc["out"], dict(arrays))
+        return replace(program, text=doc["text"]) if _says(doc["text"], program) else program
     except FileRejected:
         raise
     except (TypeError, ValueError, KeyError, AttributeError) as e:
         raise FileRejected(f"solution.json: a damaged program: {e}") from e
+
+
+def _says(text: str, program: Program) -> bool:
+    """Whether a text is an expression of just these steps: a file may claim any."""
+    expression = importlib.import_module("infsup.numerics.expression")
+    try:
+        return expression.parse(text, [a.name for a in program.ins]) == program
+    except UsageError:
+        return False
 
 
 def _name(x: Any) -> str:
