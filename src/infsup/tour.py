@@ -25,6 +25,7 @@ STOPS = (
     ("digits-softmax", "Optimisation: a convex loss; how far is it from the least there is?"),
     ("hjb-lq-100", "Control: 100 dimensions, noise; is there anything left to gain?"),
     ("eight-gaussians", "Sampling: a law that is known; how far are the draws from it?"),
+    ("digits-flow", "Generating: digits that nobody wrote; how far are they from real ones?"),
 )
 FUNCTION = ("exp(-x)*sin(3*x)", "--on", "0", "6", "--eps", "1e-8")
 
@@ -125,7 +126,9 @@ def _approximate(taken: Tour) -> None:
 
 
 def _verify(taken: Tour) -> None:
-    taken.type("verify", "--quick", "-q", "-o", str(HOME))
+    if taken.type("verify", "--quick", "-q", "-o", str(HOME)) == 0:
+        # with an error planted in each, which the check must find
+        taken.type("verify", "--quick", "--broken", "-q", "-o", str(HOME))
 
 
 def _files(taken: Tour) -> None:

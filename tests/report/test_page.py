@@ -1,5 +1,6 @@
 """The report as a page: what must be on it, what must never be, and what damaged files do to it."""
 
+import html
 import html.parser
 import json
 import os
@@ -14,6 +15,7 @@ import samples
 
 import infsup as isp
 from infsup.cli import main
+from infsup.core.bracket.style import COLOURS
 from infsup.core.certificate import Certificate, Hypothesis
 from infsup.report.page import Report, pages
 from infsup.report.pictures import Picture, Tile
@@ -139,7 +141,7 @@ def test_everything_is_on_it(run):
 
 def test_failures_stand_open_the_rest_is_closed(run):
     text = one(Report((), read(run)))
-    opened = set(re.findall(r'<details class="th \w+" id="t-(\w+)" open>', text))
+    opened = set(re.findall(r'<details class="th \w+" open>.*?id="t-(\w+)"', text, re.DOTALL))
     assert opened == {"A03", "D05", "F07"}
 
 
@@ -332,6 +334,33 @@ def browser(tmp_path, page, *words):
     return subprocess.run(command, capture_output=True, text=True, timeout=90, env=env)
 
 
+def measured(tmp_path, text, width, target=""):
+    """What a script finds on the page, which itself allows none: a dictionary."""
+    script = """<script>addEventListener("load", () => {
+      const box = e => e.getBoundingClientRect(), wide = document.documentElement.clientWidth
+      const shown = e => e.checkVisibility({contentVisibilityAuto: true}) && box(e).height > 0
+      const out = [...document.querySelectorAll("main *")].filter(e => box(e).right > wide + 1 &&
+        !e.closest("math, .scroll, pre, svg"))
+      top.postMessage(JSON.stringify({
+        wide, scroll: document.documentElement.scrollWidth,
+        out: out.map(e => e.outerHTML.slice(0, 80)),
+        cards: [...document.querySelectorAll(".body")].filter(shown).map(e => e.id),
+        down: scrollY, asked: performance.getEntriesByType("resource").map(e => e.name.slice(0, 30)),
+      }), "*")})</script></body>"""
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    (tmp_path / "inner.html").write_text(text.replace("</body>", script), "utf-8")
+    # a window cannot be as narrow as a phone, a frame can
+    frame = f'<iframe src="inner.html{target}" width="{width}" height="800" style="border:0">'
+    heard = "<script>onmessage = e => document.title = e.data</script>"
+    page = tmp_path / "outer.html"
+    page.write_text(f"<!doctype html><title>none</title>{heard}{frame}</iframe>", "utf-8")
+    words = ("--hide-scrollbars", "--virtual-time-budget=3000", "--window-size=1400,900")
+    got = browser(tmp_path, page, *words, "--dump-dom")
+    assert got.returncode == 0, got.stderr[-2000:]
+    found = re.search(r"<title>(.*?)</title>", got.stdout, re.DOTALL)[1]
+    return json.loads(html.unescape(found))
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 def test_a_browser_shows_every_card_and_complains_about_nothing(run, tmp_path):
     page = tmp_path / "index.html"
@@ -352,3 +381,59 @@ def test_the_browser_would_complain(tmp_path):
     page.write_text(text, "utf-8")
     got = browser(tmp_path, page, "--dump-dom")
     assert any("CONSOLE" in line for line in got.stderr.splitlines())
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_nothing_is_wider_than_the_window_and_nothing_is_asked_for(run, tmp_path, width):
+    word = "an_unbroken_word_" * 12
+    odd = stop(title=word, question=word, commands=(word,), cost=word, name="odd")
+    text = one(Report([stop(), odd], read(run), [(word, word)], [("command", word)]))
+    text = text.replace('<details class="th ', '<details open class="th ')
+    found = measured(tmp_path, text, width)
+    assert found["wide"] == width
+    assert found["scroll"] <= width, found["out"]
+    assert found["out"] == []
+    assert sorted(found["cards"]) == sorted(f"t-{t['id']}" for t in samples.document()["theorems"])
+    assert all(name.startswith("data:") for name in found["asked"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_link_to_a_card_opens_it(run, tmp_path):
+    text = one(Report([stop()], read(run)))
+    assert 'href="#t-B08"' in text
+    assert "t-B08" not in measured(tmp_path, text, 1280)["cards"]
+    found = measured(tmp_path, text, 1280, target="#t-B08")
+    assert "t-B08" in found["cards"]
+    assert found["down"] > 0
+
+
+# -- colours ---------------------------------------------------------------------------------------
+
+
+def luminance(colour):
+    digits = colour.lstrip("#")
+    digits = "".join(2 * d for d in digits) if len(digits) == 3 else digits
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_colour_has_the_contrast_of_wcag_aa(scheme):
+    paper = luminance(COLOURS["paper"][scheme])
+    for name, pair in COLOURS.items():
+        if name in ("paper", "hair"):  # no letters in these
+            continue
+        low, high = sorted((paper, luminance(pair[scheme])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name
+
+
+def test_nothing_moves_and_what_has_the_focus_is_marked(run):
+    text = one(Report([stop()], read(run)))
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert not re.search(r"animation|transition|scroll-behavior|@keyframes", style)
+    assert "summary:focus-visible,a:focus-visible{outline:2px" in style
+    assert "outline:0" not in style
+    assert "outline:none" not in style
+    assert "@media print" in style

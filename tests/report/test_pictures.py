@@ -86,9 +86,24 @@ def test_a_stop_says_what_was_asked_and_how_to_ask_again(x64, tmp_path):
     stop = read_stop(tmp_path / "mine")
     assert isinstance(stop, Stop)
     assert stop.title == "Approximate a function"
-    assert "x**2 on [0, 1]" in stop.question
-    assert stop.commands[0].endswith("--on 0 1 --eps 0.01")
+    assert stop.question == "How far is the network from $x^{2}$ on [0, 1]?"
+    assert stop.commands[0] == "infsup approximate 'x**2' --on 0 1 --eps 0.01"
     assert stop.commands[1] == f"infsup check {tmp_path / 'mine'}"
+
+
+def test_what_a_folder_is_called_says_nothing_of_the_problem_in_it(x64, tmp_path):
+    cart = isp.problem("double-integrator")
+    isp.solve(cart).save(tmp_path / "digits")
+    named = read_stop(tmp_path / "digits")
+    assert isinstance(named, Stop)
+    assert named.gallery == "double-integrator"
+    assert named.commands[0] == "infsup solve double-integrator"
+    isp.solve(cart, key=7).save(tmp_path / "again")
+    assert read_stop(tmp_path / "again").commands[0] == "infsup solve double-integrator --key 7"
+    isp.solve(isp.problem("double-integrator", horizon=3.0)).save(tmp_path / "double-integrator")
+    other = read_stop(tmp_path / "double-integrator")
+    assert (other.gallery, other.title) == ("", "Control a system")
+    assert [c.split()[1] for c in other.commands] == ["check"]
 
 
 def test_an_answer_that_fails_keeps_its_bracket(x64, tmp_path, monkeypatch):

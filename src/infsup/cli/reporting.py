@@ -110,7 +110,7 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
     said = [f"{what} {why}" for what, why in faults]
     said += [f"{s.path}: {s.reason}" for s in stops if isinstance(s, Unreadable)]
     # in the order in which people ask, not of the alphabet
-    stops.sort(key=lambda s: not isinstance(s, Unreadable) and _rank(s.name))
+    stops.sort(key=lambda s: not isinstance(s, Unreadable) and _rank(s.gallery))
     words = [*map(str, places if places != [HOME] else [])]
     words += ["-o", str(output)] if output != HOME / "report" else []
     typed = shlex.join(["infsup", "report", *words])

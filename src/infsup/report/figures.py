@@ -77,8 +77,15 @@ class _Scale(NamedTuple):
         return self.low + (self.high - self.low) * share
 
 
-def draw(figure: Figure, verdict: str = "certified", *, style: bool = True) -> str:
-    """The figure as one `<svg>` element of 420 x 250 units.
+def draw(
+    figure: Figure,
+    verdict: str = "certified",
+    *,
+    style: bool = True,
+    height: float = HEIGHT,
+    left: float = _LEFT,
+) -> str:
+    """The figure as one `<svg>` element, 420 units wide.
 
     Args:
         figure: what is to be seen. Values at most 0 are not drawn on logarithmic axes, infinite
@@ -86,6 +93,8 @@ def draw(figure: Figure, verdict: str = "certified", *, style: bool = True) -> s
         verdict: of `VERDICTS`, the colour of the accent.
         style: whether the style is written into it, as a file needs it; a page with many figures
             holds `DRAWING` once instead.
+        height: in the same units, at least 90; pictures take their own.
+        left: the least room left of the axes, so that figures above each other are in line.
 
     Returns:
         Well-formed XML without script, address or id; all words are escaped. The same figure gives
@@ -100,7 +109,7 @@ def draw(figure: Figure, verdict: str = "certified", *, style: bool = True) -> s
     if figure.images is not None:
         body, height = _pictures(figure.images)
     else:
-        body, height = _axes(figure), HEIGHT
+        body = _axes(figure, height, left)
     css = f"<style>{STYLE}</style>" if style else ""
     said = clean(figure.caption) or clean(f"{figure.y} over {figure.x}")
     return tag(
@@ -160,21 +169,21 @@ def _numbers(name: str, which: str, values: Any) -> np.ndarray:
     return a
 
 
-def _axes(figure: Figure) -> str:
+def _axes(figure: Figure, height: float, left: float) -> str:
     plains = [_plain(curve, number) for number, curve in enumerate(figure.curves)]
     points = any(p.curve.stroke == "points" for p in plains)
     x_axis = _axis([p.x for p in plains], figure.log_x, 0.03 if points else 0.0, flat=points)
     heights = [a for p in plains for a in (p.y, p.top) if a is not None]
     y_axis = _axis(heights, figure.log_y, 0.05, flat=False)
     if x_axis is None or y_axis is None:
-        return tag("text", "nothing to draw", x=WIDTH / 2, y=HEIGHT / 2, text_anchor="middle")
+        return tag("text", "nothing to draw", x=WIDTH / 2, y=height / 2, text_anchor="middle")
     if all(p.curve.stroke == "points" for p in plains) and not (figure.log_x or figure.log_y):
         x_axis, y_axis = _alike(x_axis, y_axis)
     x_said, x_ticks, x_small = _ticks(x_axis, figure.x)
-    y_said, y_ticks, y_small = _ticks(y_axis, figure.y)
-    left = max([_LEFT, *(_width(words) + 10 for _, words in y_ticks)])
+    y_said, y_ticks, y_small = _ticks(y_axis, figure.y, max(2, min(5, int(height) // 35)))
+    left = max([left, *(_width(words) + 10 for _, words in y_ticks)])
     top = _TOP + (14 if y_said else 0)
-    bottom = HEIGHT - _BOTTOM - (16 if x_said else 0)
+    bottom = height - _BOTTOM - (16 if x_said else 0)
 
     def scales(right: float) -> tuple[_Scale, _Scale]:
         return _Scale(x_axis, left, WIDTH - right), _Scale(y_axis, bottom, top)
@@ -210,7 +219,7 @@ def _axes(figure: Figure) -> str:
     )
     if x_said:
         middle = (left + WIDTH - right) / 2
-        out.append(_text(x_said, middle, HEIGHT - 5, anchor="middle", room=WIDTH - left))
+        out.append(_text(x_said, middle, height - 5, anchor="middle", room=WIDTH - left))
     if y_said:
         out.append(_text(y_said, 2.0, 11.0, room=WIDTH - 4))
     for label, spot in zip(labels, spots, strict=True):
@@ -252,11 +261,11 @@ def _alike(x: Axis, y: Axis) -> tuple[Axis, Axis]:
 Tick = tuple[float, str]
 
 
-def _ticks(axis: Axis, title: str) -> tuple[str, list[Tick], list[float]]:
+def _ticks(axis: Axis, title: str, most: int = 5) -> tuple[str, list[Tick], list[float]]:
     """The title, (position in [0, 1], words) of the ticks, and positions of small ones."""
     title = clean(title)
     if not axis.log:
-        found = _round_values(axis)
+        found = _round_values(axis, most)
         if all(len(words) <= 10 for _, words in found):
             return title, found, []
         # so narrow that the numbers would not fit: count from the lower end
@@ -264,7 +273,7 @@ def _ticks(axis: Axis, title: str) -> tuple[str, list[Tick], list[float]]:
         start = units(axis.start, unit, -1) * Fraction(10) ** unit
         low = pretty(rounded(start, 0, Fraction(0)))
         moved = Axis(axis.start - start, axis.stop - start, log=False)
-        return f"{title} − {low}".strip(), _round_values(moved), []
+        return f"{title} − {low}".strip(), _round_values(moved, most), []
     first, last = math.floor(axis.start), math.ceil(axis.stop)
     if axis.stop - axis.start >= 2:
         found = ticks(axis, percent=False)
@@ -287,15 +296,15 @@ def _ticks(axis: Axis, title: str) -> tuple[str, list[Tick], list[float]]:
     return title, found, []
 
 
-def _round_values(axis: Axis) -> list[Tick]:
-    """Three to six of them."""
+def _round_values(axis: Axis, most: int) -> list[Tick]:
+    """Half as many to `most` steps of them."""
     span = axis.stop - axis.start
     unit = exponent(span)
     step = next(
         m * Fraction(10) ** k
         for k in (unit - 1, unit)
         for m in (1, 2, 5)
-        if span / (m * Fraction(10) ** k) <= 5
+        if span / (m * Fraction(10) ** k) <= most
     )
     values = [
         k * step for k in range(math.ceil(axis.start / step), math.floor(axis.stop / step) + 1)

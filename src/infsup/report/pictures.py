@@ -1,5 +1,6 @@
 """The picture of a solution: what its answer does, drawn from the answer itself."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,19 @@ class Tile:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, or tiles, and one sentence that says what to see."""
+    """A figure, or tiles, and one sentence that says what to see.
+
+    Args:
+        figure: what is drawn.
+        tiles: in place of it.
+        caption: the sentence.
+        above: a second, flatter figure with the same axis.
+    """
 
     figure: Figure | None
     tiles: tuple[Tile, ...] = ()
     caption: str = ""
+    above: Figure | None = None
 
 
 def picture(solution: Any) -> Picture | None:
@@ -97,13 +106,14 @@ def _controlled(solution: Any) -> Picture | None:
 
 
 def _approximated(solution: Any) -> Picture | None:
-    """The error of the network, between the two signs of what is proved of it."""
+    """The function, and below it the error of the network between the signs of what is proved."""
     from infsup.core.answers import evaluate
 
     problem = solution.problem
     a, b = problem.domain
     x = np.linspace(a, b, 4_001)
-    error = problem.values(x) - np.asarray(evaluate(problem.accept(solution.answer), x))
+    f, network = problem.values(x), np.asarray(evaluate(problem.accept(solution.answer), x))
+    error = f - network
     upper = float(solution.certificate.upper)
     if not np.isfinite(error).all() or not np.isfinite(upper):
         return None
@@ -114,7 +124,15 @@ def _approximated(solution: Any) -> Picture | None:
         Curve(x, error, "f minus network", "accent"),
     )
     caption = f"The error at {len(x):,} points; the dashed lines hold at all of them and between."
-    return Picture(Figure(curves, "x", "error", caption), caption=caption)
+    return Picture(Figure(curves, "x", "error", caption), (), caption, _over(x, f, network))
+
+
+def _over(x: np.ndarray, f: np.ndarray, network: np.ndarray) -> Figure:
+    """The function and its network."""
+    low, high = float(f.min()), float(f.max())
+    if float(np.abs(f - network).max()) <= 0.005 * (high - low):
+        return Figure((Curve(x, f, "f and its network (one line at this scale)"),))
+    return Figure((Curve(x, f, "f"), Curve(x, network, "network", "accent")))
 
 
 def _sampled(solution: Any) -> Picture | None:
@@ -122,6 +140,11 @@ def _sampled(solution: Any) -> Picture | None:
     from infsup.generative.pictures import picture as drawn
 
     figure = drawn(solution.problem, solution.answer)
+    if figure.images is not None:
+        rows, columns, *shape = figure.images.shape
+        # broad, so that the card is as high as its neighbour
+        if rows == columns == 8:
+            figure = dataclasses.replace(figure, images=figure.images.reshape(4, 16, *shape))
     return Picture(figure, caption=figure.caption)
 
 

@@ -17,6 +17,7 @@ from infsup.report.figures import draw
 from infsup.report.png import address, ink
 from infsup.report.stops import Stop
 from infsup.report.template import environment
+from infsup.report.typeset import typeset, words
 
 
 def solution_view(stop: Stop, number: int) -> dict[str, Any]:
@@ -25,20 +26,25 @@ def solution_view(stop: Stop, number: int) -> dict[str, Any]:
     tiles, figure, caption = [], "", ""
     if stop.picture is not None:
         tiles = [(address(ink(t.image)), clean(t.word)) for t in stop.picture.tiles]
-        figure = drawn(stop.picture.figure, c.verdict)
-        caption = clean(stop.picture.caption)
+        above, figure = stop.picture.above, drawn(stop.picture.figure, c.verdict)
+        if above is not None:
+            figure = drawn(above, c.verdict, height=115, left=58)
+            figure += drawn(stop.picture.figure, c.verdict, height=165, left=58)
+        caption = typeset(stop.picture.caption)
     said = {line.label: line for line in statements(c)}
-    rows = [("hypotheses", list(hypotheses_by_state(c).items()) or [("assumed", "none")])]
-    rows += [(label, [("", said[label].text)]) for label in ("width", "asked") if label in said]
+    states = list(hypotheses_by_state(c).items()) or [("assumed", "none")]
+    rows = [("hypotheses", [(state, typeset(text)) for state, text in states])]
+    for label in ("width", "asked"):
+        rows += [(label, [("", typeset(said[label].text))])] if label in said else []
     if stop.also:
-        rows.append(("also", [("", _in_one_line(x, c)) for x in stop.also]))
-    rows += [("source", [("", clean(c.source))])] if c.source else []
-    rows.append(("cost", [("", clean(stop.cost))]))
+        rows.append(("also", [("", typeset(_in_one_line(x, c))) for x in stop.also]))
+    rows += [("source", [("", typeset(c.source))])] if c.source else []
+    rows.append(("cost", [("", typeset(stop.cost))]))
     return {
         "anchor": f"q{number}",
         "verdict": c.verdict,
         "title": clean(stop.title),
-        "question": clean(stop.question),
+        "question": words(stop.question),
         "bracket": Markup(_with_comparators(stop)),
         "kind": _kind_in_words(c),
         "tiles": tiles,
@@ -67,14 +73,19 @@ def _with_comparators(stop: Stop) -> str:
     return svg(stop.certificate, truth=stop.truth, comparators=dict(stop.comparators), style=False)
 
 
-def _kind_in_words(c: Certificate) -> tuple[str, str]:
+def _kind_in_words(c: Certificate) -> tuple[str, Markup]:
     """The statement of strength, its beginning apart."""
     first = statements(c)[0].text.replace("\n", " ")
     if c.verdict in SILENT:
-        return f"{c.verdict[:1].upper()}{c.verdict[1:]}", f": {first}"
+        return f"{c.verdict[:1].upper()}{c.verdict[1:]}", typeset(f": {first}")
     first = re.sub(r" \((proved|proved_real|confidence|asymptotic|estimate)\)", "", first)
     head, mark, tail = first.partition(", " if ", " in first else ": ")
-    return head[:1].upper() + head[1:], f"{mark}{tail}".rstrip(".") + "."
+    assumed = [clean(h.text) for h in c.hypotheses if h.state == "assumed"]
+    if c.verdict == "conditional" and assumed:
+        tail = f"{mark}{tail}".rstrip(".") + f", if {' and '.join(assumed)}."
+    else:
+        tail = f"{mark}{tail}".rstrip(".") + "."
+    return head[:1].upper() + head[1:], typeset(tail)
 
 
 def _in_one_line(c: Certificate, headline: Certificate) -> str:
@@ -86,12 +97,14 @@ def _in_one_line(c: Certificate, headline: Certificate) -> str:
     return clean(f"{what}, {ends_in_words(c)}, {worth} ({name})")
 
 
-def drawn(figure: Figure | None, verdict: str) -> str:
+_NO_PICTURE = "<p class=note>No picture: {{ why }}.</p>"
+
+
+def drawn(figure: Figure | None, verdict: str, **room: float) -> str:
     """A figure as SVG, in words where it cannot be drawn."""
     if figure is None:
         return ""
     try:
-        return draw(figure, verdict, style=False)
+        return draw(figure, verdict, style=False, **room)
     except UsageError as e:
-        words = environment().from_string("<p class=note>No picture: {{ why }}.</p>")
-        return words.render(why=e.what)
+        return environment().from_string(_NO_PICTURE).render(why=e.what)

@@ -1,7 +1,7 @@
 """Saved solutions as what the report shows of them."""
 
+import functools
 import pathlib
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from typing import Any
 
 from infsup.core.certificate import Certificate
 from infsup.core.errors import InfsupError
+from infsup.problems import GALLERY
+from infsup.report.expression import latex_of
 from infsup.report.pictures import Picture, picture
 
 
@@ -19,7 +21,7 @@ class Stop:
     Args:
         name: the last part of the folder's name.
         title: a few words.
-        question: in words.
+        question: in words, formulas in dollars.
         certificate: the headline.
         also: the other certificates.
         truth: the true value, where it is known.
@@ -27,6 +29,7 @@ class Stop:
         picture: None where there is nothing to see.
         cost: seconds and steps in words.
         commands: what to type to get it and to check it.
+        gallery: its name there; "" for a problem of one's own.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Stop:
     picture: Picture | None
     cost: str
     commands: tuple[str, ...]
+    gallery: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,22 +85,25 @@ def read_stop(folder: pathlib.Path) -> Stop | Unreadable:
     from infsup.core.files import load
 
     try:
-        solution = load(folder)
+        return _stop(load(folder), folder)
     except InfsupError as e:
         return Unreadable(str(folder), f"{e.what}. {e.why}".strip())
     except Exception as e:  # a class of the user's own may refuse what it is rebuilt from
         return Unreadable(str(folder), f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}")
-    name = re.sub(r"-\d+$", "", folder.name) if folder.name not in _gallery() else folder.name
-    entry = _gallery().get(name)
+
+
+def _stop(solution: Any, folder: pathlib.Path) -> Stop:
+    name = _gallery_name(solution.problem)
+    entry = None if name is None else GALLERY[name]
     c = solution.certificate
     try:
         shown = picture(solution)
     except Exception as e:  # a user's own answer may raise anything, and the bracket stands
         shown = Picture(None, caption=f"No picture: {type(e).__name__}.")
-    typed = f"infsup solve {name}" if entry is not None else _typed(solution.problem)
+    kind = type(solution.problem).__name__
     return Stop(
         name=folder.name,
-        title=TITLES.get(name) or _TITLES_BY_CLASS.get(type(solution.problem).__name__) or c.of,
+        title=TITLES.get(name or "") or _TITLES_BY_CLASS.get(kind) or c.of,
         question=entry.title if entry is not None else _question(solution.problem, c),
         certificate=c,
         also=solution.certificates[1:],
@@ -105,30 +112,68 @@ def read_stop(folder: pathlib.Path) -> Stop | Unreadable:
         picture=shown,
         cost=_cost(solution),
         commands=tuple(
-            command for command in (typed, shlex.join(["infsup", "check", str(folder)])) if command
+            shlex.join(command)
+            for command in (_typed(solution, name), ["infsup", "check", str(folder)])
+            if command
         ),
+        gallery=name or "",
     )
 
 
-def _gallery() -> Mapping[str, Any]:
-    from infsup.problems import GALLERY
+def _gallery_name(problem: Any) -> str | None:
+    """The name of a problem that is one of the gallery's as it is given there.
 
-    return GALLERY
+    What a folder is called says nothing: it may hold the same problem with another parameter.
+    """
+    from infsup.core.problem import fingerprint
+
+    pillar = type(problem).__module__.split(".")[1:2]
+    names = [name for name, entry in GALLERY.items() if [entry.pillar] == pillar]
+    mark = fingerprint(problem) if names else ""
+    return next((name for name in names if _marks(name)[0] == mark), None)
+
+
+@functools.cache
+def _marks(name: str) -> tuple[str, str]:
+    """Fingerprints of a gallery problem and of the method that is chosen for it."""
+    from infsup.core.choose import choose
+    from infsup.core.problem import fingerprint
+    from infsup.problems import problem
+
+    made = problem(name)
+    return fingerprint(made), fingerprint(choose(made).method)
 
 
 def _question(problem: Any, c: Certificate) -> str:
     if type(problem).__name__ == "Approximate":
-        return f"How far is the network from {problem.name}?"
+        latex = latex_of(getattr(problem, "text", ""))
+        a, b = problem.domain
+        said = problem.name if latex is None else f"${latex}$ on [{a:g}, {b:g}]"
+        return f"How far is the network from {said}?"
     return f"{c.quantity[:1].upper()}{c.quantity[1:]} of {c.of}?"
 
 
-def _typed(problem: Any) -> str:
-    """The command that asks the same, where the problem is a text."""
-    if type(problem).__name__ != "Approximate" or not hasattr(problem, "text"):
-        return ""
-    a, b = problem.domain
-    eps = "" if problem.eps is None else f" --eps {problem.eps:.12g}".replace("e-0", "e-")
-    return f'infsup approximate "{problem.text}" --on {a:g} {b:g}{eps}'
+def _typed(solution: Any, name: str | None) -> list[str]:
+    """The command that finds the same again; empty where none says all of it."""
+    from infsup.core.choose import choose
+    from infsup.core.problem import fingerprint
+
+    problem = solution.problem
+    if name is not None and fingerprint(solution.method) == _marks(name)[1]:
+        import jax
+
+        key = int(jax.random.key_data(solution.key)[-1])
+        return ["infsup", "solve", name, *(["--key", str(key)] if key else [])]
+    if type(problem).__name__ != "Approximate" or problem.eps is None:
+        return []
+    if latex_of(problem.text) is None:
+        return []
+    if fingerprint(solution.method) != fingerprint(choose(problem).method):
+        return []
+    a, b = (repr(end).removesuffix(".0") for end in problem.domain)
+    eps = f"{problem.eps:.12g}".replace("e-0", "e-")
+    dtype = [] if problem.dtype == "real" else ["--dtype", problem.dtype]
+    return ["infsup", "approximate", problem.text, "--on", a, b, "--eps", eps, *dtype]
 
 
 def _cost(solution: Any) -> str:

@@ -14,10 +14,11 @@ from infsup.core.bracket.picture import svg
 from infsup.core.certificate import Certificate
 from infsup.core.errors import UsageError
 from infsup.report.literature import cited
-from infsup.report.math import inline, prose
+from infsup.report.math import prose
 from infsup.report.solution_card import drawn
 from infsup.report.source import coloured, derivation, visible, without_registration
 from infsup.report.template import environment
+from infsup.report.typeset import typeset, words
 from infsup.report.verified import Card, Comparison
 
 _SIGNS = {"<=": "≤", ">=": "≥", "==": "="}
@@ -39,11 +40,11 @@ def theorem_view(card: Card) -> dict[str, Any]:
     head = _headline(card.compared)
     slack = any(c.tolerance for c in card.compared)
     rows: list[tuple[str, list[Any]]] = [
-        ("hypotheses", [_words(h) for h in card.hypotheses] or ["none"]),
-        ("source", [clean(cited(card.source))]),
+        ("hypotheses", [words(h) for h in card.hypotheses] or ["none"]),
+        ("source", [typeset(cited(card.source))]),
     ]
     if card.notes:
-        rows.append(("notes", [_words(card.notes)]))
+        rows.append(("notes", [words(card.notes)]))
     if card.caught is not None:
         rows.append(("broken", ["caught, as it must" if card.caught else "not caught"]))
     rows.append(("cost", [_seconds(card.seconds)]))
@@ -59,15 +60,15 @@ def theorem_view(card: Card) -> dict[str, Any]:
         "seconds": _seconds(card.seconds),
         "statement": Markup(_statement(card.statement)),
         "bracket": Markup(_bracket(card, head)) if head is not None else "",
-        "bracket_of": "" if head is None else clean(head.quantity),
+        "bracket_of": "" if head is None else typeset(head.quantity),
         "kind": _strength(card),
         "table": [_row(c, slack) for c in card.compared],
         "last": "slack" if slack else "ratio",
         "figure": Markup(drawn(card.figure, card.verdict)),
-        "caption": "" if card.figure is None else clean(card.figure.caption),
+        "caption": "" if card.figure is None else typeset(card.figure.caption),
         "rows": rows,
         "place": clean(f"{card.file}:{card.line}"),
-        "derivation": derivation(card.code),
+        "derivation": [typeset(part) for part in derivation(card.code)],
         "code": Markup(coloured(without_registration(card.code))),
     }
 
@@ -85,21 +86,13 @@ def _statement(latex: str) -> str:
         return environment().from_string("<pre><code>{{ x }}</code></pre>").render(x=visible(latex))
 
 
-def _words(text: str) -> Any:
-    """Words, of which those in dollars are formulas."""
-    try:
-        return Markup(inline(clean(text)))
-    except UsageError:
-        return clean(text)
-
-
 def _headline(compared: Sequence[Comparison]) -> Comparison | None:
     """The comparison that failed, else the first."""
     return next((c for c in compared if not c.holds), compared[0] if compared else None)
 
 
 def _strength(card: Card) -> tuple[str, str]:
-    words = {
+    known = {
         "proved": ("Exact or enclosed arithmetic", ""),
         "proved_real": ("In float64", ", against the slack that is stated"),
         "confidence": ("A statement of chance", ", at its stated level"),
@@ -109,7 +102,7 @@ def _strength(card: Card) -> tuple[str, str]:
         return "The check ended without an answer", f": {clean(card.error)}."
     if card.verdict in ("refused", "inapplicable"):
         return f"{card.verdict[:1].upper()}{card.verdict[1:]}", f": {clean(card.notes)}"
-    head, tail = words.get(card.kind, (card.kind, ""))
+    head, tail = known.get(card.kind, (card.kind, ""))
     if card.verdict == "refuted":
         tail += ". What was measured is not what the theorem says"
     return head, tail + "."
@@ -139,8 +132,8 @@ def _bracket(card: Card, head: Comparison) -> str:
     )  # fmt: skip
     drawn = svg(claim, comparators={"measured": m}, style=False)
     said = f"{head.quantity}: {_short(head)}"
-    words = environment().from_string("{{ x }}").render(x=clean(said))
-    return re.sub(r'aria-label="[^"]*"', lambda _: f'aria-label="{words}"', drawn, count=1)
+    named = environment().from_string("{{ x }}").render(x=clean(said))
+    return re.sub(r'aria-label="[^"]*"', lambda _: f'aria-label="{named}"', drawn, count=1)
 
 
 def _short(c: Comparison) -> str:
@@ -168,8 +161,8 @@ def _row(c: Comparison, slack: bool) -> dict[str, Any]:
         last = _number(float(m / b), 3) if known else ""
     measured, bound = _apart(c, 5)
     return {
-        "quantity": clean(c.quantity),
-        "text": clean(c.text),
+        "quantity": typeset(c.quantity),
+        "text": typeset(c.text),
         "measured": measured,
         "relation": relation,
         "bound": bound,
