@@ -1,5 +1,6 @@
-"""Every iterate of a method, by its own public steps; and a sum over rows in closed form."""
+"""Every iterate of a method, by its own public steps; and a mean over rows."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -56,35 +57,39 @@ def _end(method: Any, problem: Any, start: Any, key: Any) -> tuple[Any, Any]:
     return method.finish(problem, state, key).answer, seen
 
 
-class Centre(FiniteSum):
-    """Minimise the mean of |w - z|^2/2 over rows z: strongly convex with constant 1.
+class Rows(FiniteSum):
+    """Minimise the mean over rows of a loss, strongly convex with constant 1.
 
     Args:
-        points: [n, d].
+        row: (point, row) -> its loss, a scalar.
+        data: [n, ...].
+        like: an array that the point looks like.
     """
 
-    points: jax.Array
+    row: Callable = eqx.field(static=True)
+    data: jax.Array
+    like: jax.Array
 
     @property
     def asks(self):
-        return Point(jax.ShapeDtypeStruct(self.points.shape[1:], self.points.dtype))
+        return Point(jax.ShapeDtypeStruct(self.like.shape, self.like.dtype))
 
     @property
     def count(self):
-        return len(self.points)
+        return len(self.data)
 
     @property
     def inputs(self):
         return None
 
     def batch(self, key, size):
-        return self.points[jax.random.randint(key, (size,), 0, self.count)]
+        return self.data[jax.random.randint(key, (size,), 0, self.count)]
 
     def loss(self, answer, rows):
-        return 0.5 * jnp.mean(jnp.sum((answer - rows) ** 2, -1))
+        return jnp.mean(jax.vmap(lambda r: self.row(answer, r))(rows))
 
     def objective(self, answer):
-        return self.loss(answer, self.points)
+        return self.loss(answer, self.data)
 
     @property
     def strong_convexity(self):
