@@ -13,7 +13,9 @@ import infsup as isp
 from infsup.core.errors import HypothesisError
 from infsup.core.split import Split
 from infsup.generative import (
+    Clipped,
     CriticLower,
+    DivergenceToKnown,
     ExcessLoss,
     FlowSampler,
     GaussianSampler,
@@ -28,6 +30,7 @@ from infsup.generative import (
 )
 from infsup.generative.bounds import (
     critic_lower,
+    divergence_to_known,
     excess_loss,
     kl_to_known,
     w2_to_held_out,
@@ -135,7 +138,7 @@ def test_w2_to_rows_finds_its_planted_bugs(monkeypatch):
     monkeypatch.undo()
 
     # the cost of nearest rows instead of a matching: no coupling, and too small
-    def nearest(x, rows, size, count, rng):
+    def nearest(x, rows, size, count, rng, **_):
         return np.array(
             [
                 w2_to_held_out.squared_distances(x[i * size : (i + 1) * size], rows).min(1).mean()
@@ -201,6 +204,73 @@ def test_distances_are_in_the_stated_unit():
     c = isp.certify(held(x[:60], x[60:]), gaussian(2), SMALL)
     assert "standard deviation" in c.of
     assert c.upper < 3
+
+
+def test_a_known_range_gives_an_interval_at_this_sample_size(monkeypatch):
+    rows = np.clip(ATOMS, -1, 1)
+    problem = held(rows)
+    answer = Clipped(gaussian(mean=-0.3, sd=0.8), -1.0, 1.0)
+    bound = W2ToHeldOut(within=(-1.0, 1.0))
+    # quantiles of the clipped normal against those of the rows
+    u = (np.arange(400_000) + 0.5) / 400_000
+    q = np.clip(stats.norm.ppf(u, -0.3, 0.8), -1, 1)
+    atoms = np.sort(rows.astype(np.float32).ravel())[(u * len(rows)).astype(int)]
+    truth = math.sqrt(np.mean((q - atoms) ** 2)) / problem.unit[0]
+    small = W2ToHeldOut(blocks=8, pilots=4, draws=512, within=(-1.0, 1.0))
+    assert not often(misses(problem, answer, small, truth, times=8), times=8)
+    c = isp.certify(problem, answer, bound)
+    assert c.kind == "confidence"
+    assert c.hypotheses[0].state == "checked"
+    assert c.lower <= truth <= c.upper < 3 * truth
+    rederived(problem, answer, c)
+    # blocks of some of the rows take them with replacement
+    parts = isp.certify(problem, answer, W2ToHeldOut(block=10, within=(-1.0, 1.0)))
+    assert truth <= parts.upper
+    rederived(problem, answer, parts)
+    # without a range only the lower end stands
+    open_ended = isp.certify(
+        problem, gaussian(mean=-0.3, sd=0.8), W2ToHeldOut(within=(-math.inf, math.inf))
+    )
+    assert open_ended.upper == math.inf
+    assert open_ended.lower > 0
+    assert "no range" in open_ended.reason
+    # a draw outside the range that was claimed
+    wrong = isp.certify(problem, gaussian(), bound)
+    assert wrong.verdict == "inapplicable"
+    assert "draws do not" in wrong.reason
+    # the planted bug: a reach that is no reach
+    monkeypatch.setattr(w2_to_held_out, "farthest", lambda *_: 1e-6)
+    with pytest.raises(isp.core.errors.EmptyBracket):
+        isp.certify(problem, answer, small)
+
+
+def test_the_reach_of_a_row_is_to_the_far_corner():
+    rows = np.array([[0.25, 0.5], [2.0, 0.5]])
+    reach = w2_to_held_out.farthest(rows, np.zeros(2), np.ones(2))
+    assert reach == pytest.approx(2.0**2 + 0.5**2)
+
+
+def test_a_sorted_file_says_what_a_shuffled_one_says():
+    rng = np.random.default_rng(5)
+    x = np.sort(rng.normal(size=(2000, 1)), 0).astype(np.float32)
+    problem = held(rng.normal(size=(200, 1)))
+    ends = [
+        (c.lower, c.upper)
+        for c in (isp.certify(problem, isp.Draws(a)) for a in (x, rng.permutation(x)))
+    ]
+    assert max(e[1] for e in ends) < 0.5
+    assert max(e[0] for e in ends) < 0.2
+
+
+def test_a_law_in_closed_form_has_no_held_out_rows():
+    for kind in (CriticLower, ExcessLoss, PairedDifference):
+        assert kind().judges_held_out(held(ATOMS))
+        assert not kind().judges_held_out(standard())
+    assert W2ToHeldOut().judges_held_out(standard())
+    bound = PairedDifference(gaussian(), rows=16)
+    assert not isp.certify(standard(), gaussian(mean=1.0), bound).hypotheses
+    said = isp.certify(held(ATOMS), gaussian(mean=1.0), bound).hypotheses
+    assert any("not seen in training" in h.text for h in said)
 
 
 # -- W2 to a mixture ------------------------------------------------------------------------------
@@ -359,6 +429,42 @@ def test_kl_is_refused_where_a_step_folds():
         isp.certify(standard(), isp.generative.Resampler(np.zeros((3, 1), np.float32)), KLToKnown())
     with pytest.raises(HypothesisError, match="in closed form"):
         isp.certify(held(ATOMS), gaussian(), KLToKnown())
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("measure", ["tv", "js"])
+def test_divergences_of_gaussians_from_both_sides(measure, monkeypatch):
+    problem, answer, truth = standard(), gaussian(mean=1.0), truth_of(measure, 1.0)
+    bound = DivergenceToKnown(measure, draws=512)
+    assert not often(misses(problem, answer, bound, truth, times=15), times=15)
+    c = isp.certify(problem, answer, DivergenceToKnown(measure))
+    assert c.kind == "confidence"
+    assert c.verdict == "certified"
+    assert c.lower <= truth <= c.upper
+    assert c.width < 0.15 * truth
+    rederived(problem, answer, c)
+    # the planted bug: a density that is not normalised
+    real = divergence_to_known.log_densities
+    monkeypatch.setattr(
+        divergence_to_known, "log_densities", lambda a, x: (real(a, x)[0] - 0.3, *real(a, x)[1:])
+    )
+    assert often(misses(problem, answer, DivergenceToKnown(measure), truth, times=8), times=8)
+
+
+@pytest.mark.usefixtures("x64")
+def test_divergences_of_a_flow_and_their_refusals():
+    c = isp.certify(standard(), euler(1.2), DivergenceToKnown("js", draws=512))
+    x = np.linspace(-12, 12, 100_001)
+    p, q = stats.norm.pdf(x), stats.norm.pdf(x, 0, 1.2)
+    m = (p + q) / 2
+    truth = np.trapezoid(p * np.log(p / m) + q * np.log(q / m), x) / 2
+    assert c.lower <= truth <= c.upper
+    assert c.verdict == "conditional"  # that each step is one to one
+    one = np.ones(1, np.float32)
+    folded = FlowSampler(Linearly(-3.0), 0 * one, one, row=(1,), solver="euler", steps=1)
+    assert isp.certify(standard(), folded, DivergenceToKnown()).verdict == "refused"
+    with pytest.raises(HypothesisError, match="in closed form"):
+        isp.certify(held(ATOMS), gaussian(), DivergenceToKnown())
 
 
 # -- excess loss ----------------------------------------------------------------------------------

@@ -152,6 +152,29 @@ def test_log_prob_has_gradients(rough, x64):
     assert slope[0, 0] == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-5)
 
 
+class Rate(eqx.Module):
+    """v = k x, with k to differentiate in."""
+
+    k: jax.Array
+
+    def __call__(self, t, x):
+        return self.k * x
+
+
+def test_the_density_at_given_points_has_gradients(x64):
+    # through the inverted steps, in the point and in the weights: q is N(0, g^2), g = (1 + k/n)^n
+    def log_q(k, x):
+        one = jnp.ones(1, jnp.float64)
+        s = FlowSampler(Rate(k), 0 * one, one, row=(1,), solver="euler", steps=3)
+        return s.pull(x[None, None])[0][0]
+
+    k, x = jnp.asarray(0.6), jnp.asarray(0.8)
+    g = 1.2**3
+    in_k, in_x = jax.jit(jax.grad(log_q, (0, 1)))(k, x)
+    assert in_x == pytest.approx(-0.8 / g**2)
+    assert in_k == pytest.approx((0.8**2 / g**2 - 1) / 1.2)
+
+
 def test_the_fitted_gaussian_has_its_density():
     rng = np.random.default_rng(0)
     c = np.array([[2.0, 0.6], [0.6, 0.5]])

@@ -112,6 +112,11 @@ def test_atoms_are_the_limit_of_narrow_components():
             assert np.allclose(got, want, atol=1e-6)
 
 
+def test_a_small_component_keeps_its_spread_beside_a_large_one():
+    law = GaussianMixture([0.5, 0.5], np.zeros((2, 2)), np.stack([np.eye(2), 1e-14 * np.eye(2)]))
+    assert np.allclose(law.variances, [[1.0, 1.0], [1e-14, 1e-14]], rtol=1e-6, atol=0)
+
+
 def test_far_atoms_do_not_overflow():
     clean, _ = Atoms(np.array([[1e3], [-1e3]])).split_through(jnp.array([5.0]), 0.999, 1e-3)
     assert np.allclose(clean, 1e3)
@@ -125,7 +130,11 @@ def test_the_ring():
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (([1.0, -1.0], np.zeros((2, 1)), 1.0), "`weights`"),
+        (([1.0, -1.0], np.zeros((2, 1)), 1.0), "`weights` holds -1"),
+        ((["a"], np.zeros((1, 1)), 1.0), "`weights` is list"),
+        (([1.0], [[0.0], [1.0, 2.0]], 1.0), "`means` is list"),
+        (([1.0], [[1j]], 1.0), "`means`"),
+        (([1.0], [[np.inf]], 1.0), "`means` holds NaN or inf"),
         (([1.0], np.zeros((2, 1)), 1.0), "`means`"),
         (([1.0], np.zeros((1, 2)), np.ones((3, 3))), "`covariances`"),
         (([1.0], np.zeros((1, 2)), -1.0), "eigenvalue -1"),

@@ -34,6 +34,14 @@ def samples(
         typer.Option(metavar="NAME", help="Columns to compare; default: all of them."),
     ] = None,
     level: Level = 0.99,
+    within: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LO HI",
+            help="Least and largest possible value of a draw's numbers (pixels: 0 1): W2 then has "
+            "an interval that holds at this sample size.",
+        ),
+    ] = None,
     key: Annotated[int, typer.Option(help="Of the halves that train and judge critics.")] = 0,
     gap: Gap = None,
 ) -> int:
@@ -69,6 +77,7 @@ def samples(
         key=key,
         of=pathlib.Path(file).name,
         rows=pathlib.Path(held_out).name,
+        within=within,
     )
     from infsup.cli.documents import put
 

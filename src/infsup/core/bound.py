@@ -32,6 +32,14 @@ class Bound(eqx.Module):
         super().__init_subclass__(**kwargs)
         remember(cls)
 
+    def judges_held_out(self, problem: Any) -> bool:
+        """Whether its statement about this problem needs rows that the answer has not seen.
+
+        By default `unseen`; a bound that also judges against laws in closed form says no there.
+        """
+        del problem
+        return self.unseen
+
     @abc.abstractmethod
     def certify(self, problem: Any, outcome: Outcome, key: Any, delta: float) -> Certificate:
         """What is known of the outcome's answer, wrong with probability at most `delta`.

@@ -85,7 +85,7 @@ def solve(
     outcome = as_outcome(start)
     seen = _seen(start, problem)
     _visible(delta / (2**33 if pick(stop, Reach) else len(judges)))
-    if seen is not None and any(b.unseen for b in judges):
+    if seen is not None and any(b.judges_held_out(problem) for b in judges):
         _unseen(problem, seen)
     print_ = fingerprint((given, how, key, outcome))
     resumed = Resume(resume, print_) if resume is not None else None
@@ -263,7 +263,7 @@ def bracket(
         RowsReused: held-out rows have been seen.
     """
     accepted = Outcome(problem.accept(outcome.answer), outcome.evidence)
-    if not bound.unseen:
+    if not bound.judges_held_out(problem):
         return bound.certify(problem, accepted, key, delta)
     held_out = problem.rows("held_out")
     text = "the held-out rows were not seen in training"

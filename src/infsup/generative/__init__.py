@@ -10,6 +10,7 @@ BOUNDS = {
     "W2ToHeldOut": "bounds.w2_to_held_out",
     "W2ToMixture": "bounds.w2_to_mixture",
     "KLToKnown": "bounds.kl_to_known",
+    "DivergenceToKnown": "bounds.divergence_to_known",
     "ExcessLoss": "bounds.excess_loss",
     "CriticLower": "bounds.critic_lower",
     "PairedDifference": "bounds.paired_difference",
@@ -28,6 +29,7 @@ OTHERS = {
     "FlowSampler": "flow_sampler",
     "GaussianSampler": "samplers",
     "Resampler": "samplers",
+    "Clipped": "samplers",
     "certify_samples": "files",
     "picture": "pictures",
 }

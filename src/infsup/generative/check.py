@@ -16,9 +16,21 @@ _MEASURES = {
 """Name and largest value."""
 
 
-def _by_rows(problem: Any, _: Any) -> str:
+def _by_rows(problem: Any, answer: Any, proof: Any) -> str:
     """The strongest verdict on a law that may be known by rows only."""
     return "conditional" if problem["mixture"] is None else "certified"
+
+
+def _invertible(problem: Any, answer: Any, proof: Any) -> str:
+    """The strongest verdict that rests on a density: our sampler's steps may not be one to one."""
+    return "conditional" if getattr(answer, "name", "") == "generative.FlowSampler" else "certified"
+
+
+def _drawn(problem: Any, answer: Any, proof: Any) -> str:
+    """The arithmetic of the draws."""
+    if getattr(answer, "name", "") == "core.Draws":
+        return str(np.asarray(answer["x"]).dtype)
+    return "float32"
 
 
 def _root(squared: float) -> float:
@@ -32,7 +44,7 @@ def _array(proof: Any, name: str) -> np.ndarray:
     return a
 
 
-@promises("asymptotic", quantity="W2", range=(0.0, math.inf))
+@promises("asymptotic", quantity="W2", range=(0.0, math.inf), dtype=_drawn)
 def W2ToHeldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the matching costs, and from the values of the semidual."""
     delta, shift = float(proof["delta"]), float(proof["mean_potential"])
@@ -49,7 +61,7 @@ def W2ToHeldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return lower, _root(min(float(costs.mean()) + radius, reach))
 
 
-@promises("asymptotic", quantity="W2", range=(0.0, math.inf))
+@promises("asymptotic", quantity="W2", range=(0.0, math.inf), dtype=_drawn)
 def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From coupled pairs (or matching costs), from a potential's values, and bands of quantiles."""
     third, dual = float(proof["delta"]) / 3, 0.0
@@ -72,7 +84,7 @@ def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return max(math.sqrt(total), dual), upper
 
 
-@promises("asymptotic", quantity="KL", range=(0.0, math.inf))
+@promises("asymptotic", _invertible, quantity="KL", range=(0.0, math.inf), dtype="float64")
 def KLToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From log(p/q) at the draws."""
     r = _array(proof, "log_ratio")
@@ -82,8 +94,10 @@ def KLToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
 
 @promises(
     "confidence",
-    quantity=lambda _, proof: _MEASURES[proof["measure"]][0],
-    range=lambda _, proof: (0.0, _MEASURES[proof["measure"]][1]),
+    _invertible,
+    quantity=lambda _, __, proof: _MEASURES[proof["measure"]][0],
+    range=lambda _, __, proof: (0.0, _MEASURES[proof["measure"]][1]),
+    dtype="float64",
 )
 def DivergenceToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From log(p/q) at draws of the target, and of the sampler where both are needed."""
@@ -104,7 +118,9 @@ def DivergenceToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return lower, upper
 
 
-@promises("asymptotic", quantity="excess flow-matching loss", range=(0.0, math.inf))
+@promises(
+    "asymptotic", quantity="excess flow-matching loss", range=(0.0, math.inf), dtype="float32"
+)
 def ExcessLoss(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the squares at the draws."""
     values = _array(proof, "values")
@@ -117,8 +133,9 @@ def ExcessLoss(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
 @promises(
     "confidence",
     _by_rows,
-    quantity=lambda _, proof: _MEASURES[proof["measure"]][0],
-    range=lambda _, proof: (0.0, _MEASURES[proof["measure"]][1]),
+    quantity=lambda _, __, proof: _MEASURES[proof["measure"]][0],
+    range=lambda _, __, proof: (0.0, _MEASURES[proof["measure"]][1]),
+    dtype=_drawn,
 )
 def CriticLower(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From counts, or from the critic's values on rows and draws that it was not trained on."""

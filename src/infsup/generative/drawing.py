@@ -24,17 +24,20 @@ def _push(answer: Any, z: Any) -> Any:
     return answer.push(z)
 
 
-def draws(answer: Any, key: Any, n: int, block: int = 16384) -> np.ndarray:
+def draws(answer: Any, key: Any, n: int, block: int = 1024) -> np.ndarray:
     """N draws as float64 [n, d], computed in the answer's own arithmetic.
 
-    Of a record of draws: the first n, or all where there are fewer.
+    Of a record of draws: n of them in random order, or all where there are fewer. Files are often
+    sorted, and a random part of a sorted file is a sample where its first rows are none.
 
     Raises:
         HypothesisError: a draw is not finite.
     """
     if isinstance(answer, Draws):
-        x = np.asarray(answer.x, np.float64)[:n]
-        return x.reshape(len(x), -1)
+        order = generator(key).permutation(len(answer.x))[:n]
+        x = np.asarray(answer.x, np.float64)[order].reshape(len(order), -1)
+        check_finite(x)
+        return x
     parts = []
     for number in range(-(-n // block)):
         k = jax.random.fold_in(key, number)
@@ -65,6 +68,11 @@ def check_finite(x: np.ndarray) -> None:
             "Its law has an atom at infinity, and no distance to anything is finite.",
             "a smaller rate, or more steps of the solver",
         )
+
+
+def generator(key: Any) -> np.random.Generator:
+    """NumPy's generator for a key."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
 
 
 def normals(key: Any, n: int, d: int) -> jax.Array:

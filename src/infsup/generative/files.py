@@ -24,6 +24,7 @@ def certify_samples(
     key: Any = 0,
     of: str = "samples",
     rows: str = "the data",
+    within: tuple[float, float] | None = None,
 ) -> tuple[Certificate, ...]:
     """How far the law of a generator is from data, from draws of it and rows that it did not see.
 
@@ -34,6 +35,8 @@ def certify_samples(
         key: of the halves on which critics are trained and judged.
         of: what to call the draws in print.
         rows: what to call the rows.
+        within: (least, largest) possible value of a draw's numbers, where it is known (pixels):
+            then W2 has a bracket that holds at this sample size.
 
     Returns:
         (W2 to these rows, and lower bounds of TV, JS and KL to the law behind them), each
@@ -63,7 +66,7 @@ def certify_samples(
     split = Split(None, data.take(every), None, every, rows, data.source, data.hash)
     problem = Transport(split, grid=0.0)
     ledger, found = DeltaLedger(delta), []
-    bounds = (W2ToHeldOut(), *(CriticLower(m) for m in MEASURES))
+    bounds = (W2ToHeldOut(within=within), *(CriticLower(m) for m in MEASURES))
     share = ledger.share(len(bounds))
     for number, bound in enumerate(bounds):
         k = branch(open_key(key), "certify", number)

@@ -137,7 +137,7 @@ class FlowSampler(eqx.Module):
             HypothesisError: a step map is not invertible at some point.
             UsageError: more dimensions than Jacobians are formed for.
         """
-        logs, upright, residual = eqx.filter_jit(FlowSampler.pull)(self, jnp.asarray(x))
+        logs, upright, residual = pulled(self, jnp.asarray(x))
         folded = ~np.asarray(invertible(upright, residual))
         if folded.any():
             raise HypothesisError(
@@ -155,6 +155,12 @@ class FlowSampler(eqx.Module):
                 f"Its density needs a determinant a step; that is done up to {DENSE}.",
                 "W2ToHeldOut or CriticLower, which need no density",
             )
+
+
+@eqx.filter_jit
+def pulled(sampler: FlowSampler, x: Any) -> tuple[Array, Array, Array]:
+    """`FlowSampler.pull`, compiled once."""
+    return sampler.pull(x)
 
 
 def invertible(upright: Any, residual: Any) -> Any:

@@ -179,11 +179,15 @@ class Transport(Problem):
         """(shift, scale), float32: methods see (x - shift)/scale."""
         if self.mixture is not None or not self.standardise:
             return jnp.zeros(self.dim, jnp.float32), jnp.ones(self.dim, jnp.float32)
-        x = jnp.asarray(self.fitted_rows, jnp.float32).reshape(len(self.fitted_rows), -1)
-        spread = jnp.sqrt(x.var(0) + self.grid**2 / 12)
+        n = len(self.fitted_rows)
+        x = jnp.asarray(self.fitted_rows, jnp.float32).reshape(n, -1)
+        shift = jnp.sum(x / n, 0)
+        # squares of 1e-30 or 1e30 are no float32: they are taken of numbers near 1
+        far = jnp.maximum(jnp.abs(x - shift).max(0), self.grid)
+        spread = far * jnp.sqrt(jnp.mean(((x - shift) / far) ** 2, 0) + (self.grid / far) ** 2 / 12)
         if self.grid:
             spread = jnp.full_like(spread, jnp.sqrt(jnp.mean(spread**2)))
-        return x.mean(0), spread
+        return shift, spread
 
     @property
     def unit(self) -> np.ndarray:
@@ -247,8 +251,30 @@ def _rows(target: Any) -> DataSet:
     if x.ndim < 2 or x[0].size == 0:
         raise UsageError(f"`x` is {shape_of(x)}", "It has one row a sample.", "x[:, None]")
     with np.errstate(over="ignore"):
-        columns = {**target.columns, "x": x.astype(np.float32)}
-    return DataSet(columns, name=target.name, source=target.source)
+        short = x.astype(np.float32)
+    _check_digits(x, short, target.name)
+    return DataSet({**target.columns, "x": short}, name=target.name, source=target.source)
+
+
+def _check_digits(x: np.ndarray, short: np.ndarray, name: str) -> None:
+    """Raises where float32 cannot hold how a column spreads: beside its size, or at all.
+
+    A constant column, and one with NaN, has an error of its own.
+    """
+    long = x.reshape(len(x), -1).astype(np.float64)
+    with np.errstate(all="ignore"):
+        lost = np.abs(long - short.reshape(long.shape)).max(0)
+        spread = np.ptp(long, 0)
+    held = (lost <= 1e-3 * spread) & (spread >= 1e-36)
+    bad = np.flatnonzero(np.isfinite(long).all(0) & (spread > 0) & ~held)
+    if len(bad):
+        j = int(bad[0])
+        raise UsageError(
+            f"column {j} of {name} loses its digits in float32: it lies in "
+            f"[{long[:, j].min():.9g}, {long[:, j].max():.9g}]",
+            "Samplers compute in float32.",
+            "x - x.mean(0), or other units",
+        )
 
 
 def _grid(x: np.ndarray) -> float:

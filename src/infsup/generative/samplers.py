@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from infsup.core.errors import UsageError
 from infsup.core.registry import register
 
 
@@ -65,3 +66,37 @@ class Resampler(eqx.Module):
     def sample(self, key: Key[Array, ""], n: int) -> Float[Array, " n *row"]:
         """Rows at random."""
         return jnp.asarray(self.rows)[jax.random.randint(key, (n,), 0, len(self.rows), jnp.int32)]
+
+
+@register
+class Clipped(eqx.Module):
+    """The draws of a sampler, each coordinate moved into [lo, hi].
+
+    That is the projection on a box. It moves no draw away from any point of the box, so W2 to rows
+    that lie in the box can only fall; and what is known to lie in a box has brackets that hold at
+    every sample size (`W2ToHeldOut(within=...)`).
+
+    Args:
+        sampler: any sampler.
+        lo, hi: the range, finite, lo < hi.
+    """
+
+    sampler: Any
+    lo: float = eqx.field(static=True)
+    hi: float = eqx.field(static=True)
+
+    def __check_init__(self):
+        if not -math.inf < self.lo < self.hi < math.inf:
+            raise UsageError(
+                f"`Clipped` got [{self.lo}, {self.hi}]", "A range, low to high.", "lo=0.0, hi=1.0"
+            )
+
+    @property
+    def law(self) -> str:
+        """What to call it."""
+        inner = getattr(self.sampler, "law", type(self.sampler).__name__)
+        return f"{inner} clipped to [{self.lo:g}, {self.hi:g}]"
+
+    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, " n *row"]:
+        """Independent draws, where those of the sampler are."""
+        return jnp.clip(self.sampler.sample(key, n), self.lo, self.hi)

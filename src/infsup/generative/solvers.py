@@ -69,6 +69,7 @@ def inverse_with_density(solver: str, v: Callable, y: Any, steps: int) -> tuple[
 
     Each step map is inverted by the chord method: the Jacobian at a first guess (a step
     backwards) serves all rounds. The residual is the largest |step(x) - y| left in any step.
+    Derivatives, in y and in what v closes over, are those of the implicit function.
     """
     h = 1.0 / steps
     tiny = 64 * jnp.finfo(y.dtype).eps
@@ -76,24 +77,34 @@ def inverse_with_density(solver: str, v: Callable, y: Any, steps: int) -> tuple[
     def one(carry, k):
         y, total, upright, worst = carry
         phi = lambda x: step(solver, v, (k * h).astype(y.dtype), x, h)  # noqa: E731
-        guess = 2 * y - phi(y)
-        factor = jax.scipy.linalg.lu_factor(jax.jacfwd(phi)(guess))
         allowed = tiny * (1.0 + jnp.max(jnp.abs(y)))
 
-        def far(found):
-            _, gap, round = found
-            return (jnp.max(jnp.abs(gap)) > allowed) & (round < ROUNDS)
+        def chord(gap_at, guess):
+            factor = jax.scipy.linalg.lu_factor(jax.jacfwd(gap_at)(guess))
 
-        def nearer(found):
-            x, gap, round = found
-            x = x - jax.scipy.linalg.lu_solve(factor, gap)
-            return x, phi(x) - y, round + 1
+            def far(found):
+                _, gap, round = found
+                return (jnp.max(jnp.abs(gap)) > allowed) & (round < ROUNDS)
 
-        x, gap, _ = jax.lax.while_loop(far, nearer, (guess, phi(guess) - y, 0))
+            def nearer(found):
+                x, gap, round = found
+                x = x - jax.scipy.linalg.lu_solve(factor, gap)
+                return x, gap_at(x), round + 1
+
+            x, gap, _ = jax.lax.while_loop(far, nearer, (guess, gap_at(guess), 0))
+            return x, jnp.max(jnp.abs(gap))
+
+        # without custom_root there is no reverse mode through the loop
+        x, gap = jax.lax.custom_root(
+            lambda x: phi(x) - y, 2 * y - phi(y), chord, _solved, has_aux=True
+        )
         sign, logdet = jnp.linalg.slogdet(jax.jacfwd(phi)(x))
-        worst = jnp.maximum(worst, jnp.max(jnp.abs(gap)))
-        return (x, total + logdet, upright & (sign > 0), worst), None
+        return (x, total + logdet, upright & (sign > 0), jnp.maximum(worst, gap)), None
 
     zero = jnp.zeros((), y.dtype)
     begin = (y, zero, jnp.asarray(True), zero)
     return jax.lax.scan(one, begin, jnp.arange(steps)[::-1])[0]
+
+
+def _solved(linear: Callable, right: Any) -> Any:
+    return jnp.linalg.solve(jax.jacfwd(linear)(right), right)

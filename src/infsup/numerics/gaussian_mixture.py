@@ -41,23 +41,24 @@ class GaussianMixture(eqx.Module):
     variances: Any
 
     def __init__(self, weights: Any, means: Any, covariances: Any):
-        w, m = np.asarray(weights, np.float64), np.asarray(means, np.float64)
-        if w.ndim != 1 or len(w) == 0 or not (np.isfinite(w).all() and (w > 0).all()):
+        w, m = _numbers("weights", weights), _numbers("means", means)
+        c = _numbers("covariances", covariances)
+        if w.ndim != 1 or len(w) == 0:
             raise UsageError(f"`weights` is {shape_of(w)}", "Positive numbers, one a component.")
-        if m.ndim != 2 or m.shape[0] != len(w) or m.shape[1] == 0 or not np.isfinite(m).all():
+        if (w <= 0).any():
+            raise UsageError(f"`weights` holds {w[w <= 0][0]:g}", "They are positive.")
+        if m.ndim != 2 or m.shape[0] != len(w) or m.shape[1] == 0:
             raise UsageError(
                 f"`means` is {shape_of(m)}, and there are {len(w)} weights",
-                remedy=f"finite numbers [{len(w)}, d]",
+                remedy=f"numbers [{len(w)}, d]",
             )
         k, d = m.shape
-        c = np.asarray(covariances, np.float64)
-        if not np.isfinite(c).all():
-            raise UsageError("`covariances` holds NaN or inf")
         if c.ndim == 3 and c.shape == (k, d, d):
             if np.abs(c - np.swapaxes(c, 1, 2)).max() > 1e-10 * np.abs(c).max():
                 raise UsageError("`covariances` is not symmetric", remedy="(C + C.mT) / 2")
             values, axes = np.linalg.eigh(c)
-            values = np.where(np.abs(values) < 1e-12 * np.abs(values).max(), 0.0, values)
+            size = np.abs(values).max(1, keepdims=True)
+            values = np.where(np.abs(values) < 1e-12 * size, 0.0, values)
         elif c.shape in ((), (k,), (k, d)):
             values = np.broadcast_to(c[:, None] if c.shape == (k,) else c, (k, d)).copy()
             axes = np.broadcast_to(np.eye(d), (k, d, d)).copy()
@@ -186,6 +187,18 @@ class GaussianMixture(eqx.Module):
         e = np.asarray(direction, np.float64)
         along = np.einsum("kij,i->kj", self.axes, e)
         return self.weights, self.means @ e, np.sqrt((along**2 * self.variances).sum(1))
+
+
+def _numbers(name: str, value: Any) -> Float[np.ndarray, "..."]:
+    try:
+        a = np.asarray(value)
+    except ValueError:
+        a = np.zeros(0, object)
+    if a.dtype.kind not in "fiub":
+        raise UsageError(f"`{name}` is {type(value).__name__}", remedy="an array of numbers")
+    if not np.isfinite(a).all():
+        raise UsageError(f"`{name}` holds NaN or inf")
+    return a.astype(np.float64)
 
 
 @register

@@ -14,7 +14,7 @@ from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate, Hypothesis
 from infsup.core.intervals import betting, clopper_pearson
 from infsup.core.registry import name_of
-from infsup.generative.drawing import check_finite, draws, dtype_of, independent, who
+from infsup.generative.drawing import draws, dtype_of, generator, independent, who
 from infsup.generative.problem import Transport
 from infsup.optimization import arguments
 
@@ -58,12 +58,14 @@ class CriticLower(Bound):
         for name in ("draws", "width", "steps"):
             arguments.whole("CriticLower", name, getattr(self, name), least=2)
 
+    def judges_held_out(self, problem):
+        return problem.mixture is None
+
     def certify(self, problem, outcome, key, delta):
         answer = outcome.answer
         k_p, k_q, k_cut, k_fit = jax.random.split(key, 4)
         p, assumed, target = self._target(problem, k_p)
         q = draws(answer, k_q, self.draws if not isinstance(answer, Draws) else len(answer.x))
-        check_finite(q)
         most = {"tv": 1.0, "js": math.log(2), "kl": math.inf}[self.measure]
         fields: dict[str, Any] = {
             "sense": "min",
@@ -80,8 +82,8 @@ class CriticLower(Bound):
             reason = f"{min(len(p), len(q))} rows are too few to train and judge a critic"
             fields |= {"verdict": "refused", "reason": f"{reason}; {LEAST} are needed"}
             return Certificate(quantity, of, -math.inf, math.inf, "confidence", name, **fields)
-        cut = jax.random.split(k_cut)
-        p, q = (_shuffled(x, k) for x, k in zip((p, q), cut, strict=True))
+        cut = generator(k_cut)
+        p, q = (x[cut.permutation(len(x))] for x in (p, q))
         halves = len(p) // 2, len(q) // 2
         critic = trained(p[: halves[0]], q[: halves[1]], self.width, self.steps, k_fit)
         on_p, on_q = critic(p[halves[0] :]), critic(q[halves[1] :])
@@ -110,11 +112,6 @@ class CriticLower(Bound):
         noise = f" with noise of one grid step {problem.grid:g}" if problem.grid else ""
         law = f"the law behind {problem.name}{noise}"
         return x, (Hypothesis("the rows are independent draws of one law", "assumed"),), law
-
-
-def _shuffled(x: np.ndarray, key: Any) -> np.ndarray:
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
-    return x[rng.permutation(len(x))]
 
 
 def lower_end(proof: Any) -> float:

@@ -220,17 +220,14 @@ def lipschitz(law: GaussianMixture, path: Any, steps: int) -> float:
         return math.inf
     m = np.asarray(law.means)
     spread = ((m[:, None] - m) ** 2).sum(-1).max() / 4
-    worst = 0.0
-    for t in np.linspace(0.0, 1.0, 2 * steps + 1):
-        w = path.at(jnp.asarray(t, jnp.float64))
-        a, s, da, ds = (float(q) for q in (w.a, w.s, w.da, w.ds))
-        c = a * a * v[0] + s * s
-        if (c <= 0).any():
-            return math.inf
-        slope = (da * a * v[0] + ds * s) / c
-        turn = np.abs(da - a * slope).max() * (abs(a) / c).max() * spread
-        worst = max(worst, float(np.abs(slope).max() + turn))
-    return worst
+    w = path.at(jnp.linspace(0.0, 1.0, 2 * steps + 1, dtype=jnp.float64))
+    a, b, da, db = (np.asarray(q)[:, None] for q in (w.a, w.s, w.da, w.ds))
+    c = a * a * v[0] + b * b
+    if (c <= 0).any():
+        return math.inf
+    slope = (da * a * v[0] + db * b) / c
+    turn = np.abs(da - a * slope).max(1) * (np.abs(a) / c).max(1) * spread
+    return float((np.abs(slope).max(1) + turn).max())
 
 
 def orthonormal(key: Any, frames: int, d: int) -> np.ndarray:
