@@ -287,8 +287,8 @@ def product_network(size, key, broken=False):
 def patched_taylor(size, key, broken=False):
     r"""Where the left constant is attained, without rounding; and a sine, enclosed in balls.
 
-    Derivation: the remainder of P_m is at most sum over |k| = n of |x - m/N|^k/k! = |x - m/N|_1^n/n!
-    times |D^n f|. The weights are not negative and sum to 1, a product over the axes: so the error
+    Derivation: the remainder of P_m is at most sum over |k| = n of |x - m/N|^k/k! times |D^n f|,
+    and the sum is |x - m/N|_1^n/n!. The weights are not negative and sum to 1, a product over the axes: so the error
     is at most E|X|_1^n/n!, X = x - m/N with m drawn by the weights. Expand |X|_1^n: every term is
     a product of moments E|X_i|^j, j <= n, of one axis. At (m + 1/2 + s)/N with |s| <= 1/6 such a
     moment, times N^j, is 1/2 - 6 s^2, 1/4 - 5 s^2, 1/8 - 3 s^2 - 6 s^4 for j = 1, 2, 3; elsewhere

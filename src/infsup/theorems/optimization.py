@@ -26,9 +26,9 @@ def gradient_descent_stationarity(size, key, broken=False):
     Derivation: with steps 1/L, f(w) is at most the parabola of curvature L that touches it at w_k,
     and at least the one of curvature -L that touches it at w_{k+1}. Their difference is a concave
     quadratic function of w whose maximum, f_k - f_{k+1} - |g_k|^2/(2L) - |g_{k+1}|^2/(4L), is
-    therefore not below zero. Sum over k < K - 1 and add f_{K-1} - f* >= |g_{K-1}|^2/(2L): the least
-    of the |g_k|^2, times (1/2 + 3 (K - 1)/4) / L = (3K - 1)/(4L), is at most f_0 - f*. Attained: the
-    slope is G at all iterates and falls to G/2 between, with curvature L and -L, then to 0 behind
+    therefore not below zero. Sum over k < K - 1 and add f_{K-1} - f* >= |g_{K-1}|^2/(2L): the
+    least of the |g_k|^2, times (1/2 + 3 (K - 1)/4)/L = (3K - 1)/(4L), is at most f_0 - f*.
+    Attained: the slope is G at all iterates and falls to G/2 between, with curvature L and -L, then to 0 behind
     the last. The right bound uses |g_k|^2/(2L) alone. Broken: 3K in place of 3K - 1.
     """
     import jax.numpy as jnp
@@ -180,7 +180,7 @@ def newton_quadratic(size, key, broken=False):
     Derivation: e+ = H(w)^-1 (H(w) e - g(w)) and g(w) = int_0^1 H(w* + s e) e ds, so |H e - g| <=
     int M (1-s)|e|^2 ds = M|e|^2/2, and |H(w)^-1| <= 1/(mu - M|e|). For f = w^2/2 + w^3/6 (mu = M =
     1), e+ = (e^2/2)/(1 + e): equality where e < 0. Below 2 mu/(3M) the right side is below |e|.
-    Broken: half the constant.
+    Broken: the denominator 2 mu, without - M|e|.
     """
     import jax.numpy as jnp
 
@@ -188,13 +188,12 @@ def newton_quadratic(size, key, broken=False):
     from infsup.theorems.trajectories import iterates
 
     problem = Minimize(lambda w: jnp.sum(w**2 / 2 + w**3 / 6), jnp.zeros(1))
-    half = 0.5 if broken else 1.0
     compared, curves = [], []
     starts = [-0.3, 0.3] if size == "quick" else [-0.6, -0.3, -0.1, 0.1, 0.3, 0.6]
     for start in starts:
         e = iterates(Newton(steps=5, tolerance=0.0), problem, jnp.full(1, start))[:, 0]
         first, after = np.abs(e[:-1]), np.abs(e[1:])
-        bound = half * first**2 / (2 * (1 - first))
+        bound = first**2 / (2 * (1 - (0 if broken else first)))
         used = first**2 > 1e-12
         ratio = np.where(used, after / bound, 0)
         worst = int(np.argmax(ratio))
@@ -350,7 +349,9 @@ def sgd_strongly_convex(size, key, broken=False):
     compared.reverse()
     for k in ks:
         method = SGD(rate=1.0, steps=k, batch=1, momentum=0.0, schedule="inverse")
-        last = many(method, problem, jnp.full(1, M / 2), jax.random.split(jax.random.key(key), runs))
+        last = many(
+            method, problem, jnp.full(1, M / 2), jax.random.split(jax.random.key(key), runs)
+        )
         found = betting(np.minimum(np.sum(last**2, 1), M**2), 2e-6, hi=M**2)
         low, high = float(found.lower), float(found.upper)
         compared += [
@@ -372,7 +373,9 @@ def sgd_strongly_convex(size, key, broken=False):
         log_y=True,
     )
     share = float(expected(1000) * 1001) / M**2
-    return Finding(tuple(compared), figure, f"After 1000 steps it is {100 * share:.1f} % of the bound.")
+    return Finding(
+        tuple(compared), figure, f"After 1000 steps it is {100 * share:.1f} % of the bound."
+    )
 
 
 @theorem(
@@ -389,7 +392,7 @@ def sgd_strongly_convex(size, key, broken=False):
     kind="proved_real",
 )
 def adamw_fixed_points(size, key, broken=False):
-    r"""AdamW on |x - t|^2/2, t = (10, -7, 1), lambda = 1/2: two coordinates stop at the box.
+    r"""AdamW on a quadratic function that couples the coordinates: two of three stop at the box.
 
     Derivation: at a limit the moments are m = g and v = g^2, so the direction is sign(g_i) where
     g_i is not 0, and the step vanishes only if sign(g_i) + lambda x_i = 0: x_i = -sign(g_i)/lambda,
@@ -402,25 +405,29 @@ def adamw_fixed_points(size, key, broken=False):
     from infsup.optimization import AdamW, Minimize
     from infsup.theorems.trajectories import iterates
 
-    target = np.array([10.0, -7.0, 1.0])
-    decay = 0.5
+    target, decay = np.array([10.0, -7.0, -3.4]), 0.5
+    couple = np.array([[2.0, 0.5, 0.3], [0.5, 1.5, -0.4], [0.3, -0.4, 1.0]])
     box = (2.0 if broken else 1.0) / decay
     steps = pick(size, 40_000, 40_000, 200_000)
-    problem = Minimize(lambda x: 0.5 * jnp.sum((x - target) ** 2), jnp.zeros(3))
+    problem = Minimize(lambda x: 0.5 * (x - target) @ couple @ (x - target), jnp.zeros(3))
     method = AdamW(rate=0.05, steps=steps, batch=None, weight_decay=decay, schedule="linear")
     path = iterates(method, problem, jnp.zeros(3))
     x = path[-1]
-    residual = np.abs(x - np.clip(x - (x - target), -box, box)).max()
+    slope = couple @ (x - target)
+    residual = np.abs(x - np.clip(x - slope, -box, box)).max()
+    # two coordinates at the box leave one equation for the third
+    third = target[2] - (couple[2, :2] @ (np.array([box, -box]) - target[:2])) / couple[2, 2]
     compared = (
         Compared("residual of the box problem", float(residual), "<=", 1e-4),
-        Compared("largest coordinate", float(np.abs(x).max()), "<=", box, 1e-6),
+        Compared("largest coordinate", float(np.abs(x).max()), "==", box, 1e-4),
+        Compared("coordinate inside the box, solved for", float(x[2]), "==", third, 1e-4),
     )
     at = np.unique(np.geomspace(1, steps, 200).astype(int))
     figure = Figure(
         (
             Curve(at, np.full(len(at), 1 / decay), "1/λ", "grey", "dashed"),
             Curve(at, path[at, 0], "x₁, target 10", "accent"),
-            Curve(at, path[at, 2], "x₃, target 1", "ink"),
+            Curve(at, path[at, 2], "x₃", "ink"),
         ),
         "step",
         "coordinate",
@@ -493,6 +500,10 @@ def spectral_steepest_descent(size, key, broken=False):
 def muon_descent(size, key, broken=False):
     r"""Muon, with the steps that its Newton-Schulz polynomials really make, on |X - T|_F^2/2.
 
+    The second target is a multiple of an orthogonal matrix, two and a half steps away: then every
+    step has the same length, the gradient ends by turning over between +s/2 and -s/2 times that
+    matrix, and the bound tends to the truth, n s/2.
+
     Derivation: f(X - S) <= f(X) - <g, S> + (L/2)|S|_op^2, since the remainder is int <g(X - sS) -
     g(X), -S> ds <= int |.|_* |S|_op ds. Summing, sum a_k |g_k|_* <= f_0 - f* + (L/2) sum |S_k|^2.
     With S = eta UV' this is (f_0 - f*)/(eta K) + L eta/2. Here g = X - T and |A|_* <= n |A|_op, so
@@ -508,8 +519,7 @@ def muon_descent(size, key, broken=False):
     L = 1.0 if broken else float(n)
     rng = generator("B21", key)
     Q1, Q2 = (np.linalg.qr(rng.normal(size=(n, n)))[0] for _ in range(2))
-    T = Q1 @ np.diag(rng.uniform(0.05, 0.3, n)) @ Q2
-    problem = Minimize(lambda X: 0.5 * jnp.sum((X - T) ** 2), jnp.zeros((n, n)))
+    far = Q1 @ np.diag(rng.uniform(0.05, 0.3, n)) @ Q2
     method = Muon(
         rate=eta / (0.2 * math.sqrt(n)),
         steps=K,
@@ -518,24 +528,35 @@ def muon_descent(size, key, broken=False):
         weight_decay=0.0,
         schedule="constant",
     )
-    X = iterates(method, problem, jnp.zeros((n, n)))
-    g, S = X[:-1] - T, X[:-1] - X[1:]
-    nuclear = np.linalg.svd(g, compute_uv=False).sum(1)
-    aligned = np.sum(g * S, (1, 2)) / nuclear
-    lengths = np.linalg.norm(S, 2, axis=(1, 2))
-    bounds = (0.5 * np.sum(T**2) + L / 2 * np.cumsum(lengths**2)) / np.cumsum(aligned)
-    least = np.minimum.accumulate(nuclear)
-    worst = int(np.argmax(least / bounds))
-    compared = (
-        Compared(
-            f"least nuclear norm before step {worst + 1}",
-            float(least[worst]),
-            "<=",
-            float(bounds[worst]),
-            1e-9,
-        ),
-        Compared("least alignment aₖ/η", float(aligned.min() / eta), ">=", 0.0),
-    )
+
+    def walk(T: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        problem = Minimize(lambda X: 0.5 * jnp.sum((X - T) ** 2), jnp.zeros((n, n)))
+        X = iterates(method, problem, jnp.zeros((n, n)))
+        g, S = X[:-1] - T, X[:-1] - X[1:]
+        nuclear = np.linalg.svd(g, compute_uv=False).sum(1)
+        aligned = np.sum(g * S, (1, 2)) / nuclear
+        lengths = np.linalg.norm(S, 2, axis=(1, 2))
+        bounds = (0.5 * np.sum(T**2) + L / 2 * np.cumsum(lengths**2)) / np.cumsum(aligned)
+        return np.minimum.accumulate(nuclear), bounds, aligned, lengths
+
+    step = walk(Q1)[3][0]
+    compared = []
+    for name, T in (("a rotation, 2.5 steps away", 2.5 * step * Q1), ("a random target", far)):
+        least, bounds, aligned, _ = walk(T)
+        worst = int(np.argmax(least / bounds))
+        compared.append(
+            Compared(
+                f"{name}: least nuclear norm before step {worst + 1}",
+                float(least[worst]),
+                "<=",
+                float(bounds[worst]),
+                1e-9,
+            )
+        )
+        compared.append(Compared(f"{name}: least aₖ/η", float(aligned.min() / eta), ">=", 0.0))
+        if name.startswith("a rotation"):
+            share = float(least[-1] / bounds[-1])
+            compared.append(Compared("its share of the bound at the end", share, ">=", 0.98))
     k = np.arange(1, K + 1)
     figure = Figure(
         (
@@ -549,17 +570,18 @@ def muon_descent(size, key, broken=False):
         log_y=True,
     )
     note = f"Newton-Schulz keeps aₖ/η in [{aligned.min() / eta:.3f}, {aligned.max() / eta:.3f}]."
-    return Finding(compared, figure, note)
+    return Finding(tuple(compared), figure, note)
 
 
 @theorem(
     "B22",
     "Newton-Schulz: the cubic converges, Muon's tuned quintic does not",
     statement=r"p(\sigma)=\tfrac32\sigma-\tfrac12\sigma^3:\quad"
-    r" 0\le 1-p(\sigma)\le\tfrac32(1-\sigma)^2,\qquad"
+    r" 0\le 1-p(\sigma)=\tfrac12(1-\sigma)^2(2+\sigma)\ \text{ for } 0<\sigma<\sqrt3,"
+    r"\quad 1-p(\sigma)\le\tfrac32(1-\sigma)^2\ \text{ for }\sigma\le1,\qquad"
     r" q^{\circ5}\big([0.01,1]\big)\subset[0.68,\,1.135]",
     hypotheses=(
-        "0 ≤ σ ≤ 1 for the cubic",
+        "0 < σ < √3 for the cubic: there 0 < p(σ) ≤ 1",
         "q(σ) = 3.4445σ − 4.7750σ³ + 2.0315σ⁵, in real arithmetic",
     ),
     source="[bjorck1971iterative]; [jordan2024muon]; the enclosure is derived here",
@@ -568,8 +590,9 @@ def muon_descent(size, key, broken=False):
 def newton_schulz(size, key, broken=False):
     r"""Images of singular values, enclosed in ball arithmetic.
 
-    Derivation for the cubic: with s = 1 - e, 1 - p(s) = (3/2) e^2 - e^3/2, so it lies in [0, (3/2)
-    e^2] for e in [0, 1], and its ratio to e^2 tends to 3/2. The quintic is enclosed on 4,000 boxes.
+    Derivation for the cubic: 1 - p(s) = (1 - s)^2 (2 + s)/2, an identity of polynomials; so p <= 1
+    for s > 0, p = s (3 - s^2)/2 > 0 below sqrt 3, and the ratio to (1 - s)^2 is at most 3/2 for s
+    <= 1 and tends to 3/2. The quintic is enclosed on boxes.
     Broken: the claim that ten quintic steps bring [0.01, 1] to within 1e-3 of 1.
     """
     from infsup.numerics.polar import CUBIC, JORDAN, singular_value_range
@@ -588,6 +611,11 @@ def newton_schulz(size, key, broken=False):
         Compared("least image of five quintic steps", low, ">=", 0.68),
         Compared("largest image of five quintic steps", high, "<=", 1.135),
     ]
+    # coefficients of 1 - p against those of (1 - s)^2 (2 + s)/2 = 1 - 3s/2 + s^3/2
+    rest = [1, -Fraction(CUBIC[0]), 0, -Fraction(CUBIC[1])]
+    square = [Fraction(c, 2) for c in (2, -3, 0, 1)]
+    off = max(abs(a - b) for a, b in zip(rest, square, strict=True))
+    compared.append(Compared("cubic: 1 − p against (1 − σ)²(2 + σ)/2", off, "==", 0))
     for e in (Fraction(1, 10), Fraction(1, 1000), Fraction(1)):
         s = 1 - e
         after = 1 - (Fraction(CUBIC[0]) * s + Fraction(CUBIC[1]) * s**3)
@@ -694,9 +722,9 @@ def frank_wolfe_gap(size, key, broken=False):
     up to K are at least G, then d_{k+1} <= d_k - c max(G, d_k) + c^2 C_f/2 must stay at or above
     zero up to K + 1; the largest such G is found here for each K, and is below 27 C_f/(4 (K + 2)).
 
-    ISTA: F(y+) - F* <= (L/2)(|y - y*|^2 - |y+ - y*|^2), from f(y+) <= f(y) + <g, y+ - y> + (L/2)|y+
-    - y|^2 and convexity of f and of the penalty; F falls, so k (F_k - F*) is at most the sum. FISTA:
-    the same at the extrapolated points with weights t_k, t_k^2 - t_k = t_{k-1}^2, gives t_{k-1}^2
+    ISTA: F(y+) - F* <= (L/2)(|y - y*|^2 - |y+ - y*|^2), from f(y+) <= f(y) + <g, y+ - y> + (L/2)
+    |y+ - y|^2 and convexity of f and of the penalty; F falls, so k (F_k - F*) is at most the sum.
+    FISTA: the same at the extrapolated points with weights t_k, t_k^2 - t_k = t_{k-1}^2, gives t_{k-1}^2
     (F_k - F*) <= (L/2) R^2, and t_{k-1} >= (k + 1)/2. On f = L t x over x >= 0 from R, ISTA reaches
     R - k t, so the gap L t (R - k t) is L R^2/(4k) for the worst t. The conditions of Karush, Kuhn
     and Tucker of the lasso, weighted, are the library's `CompositeGap`. Broken: ISTA's bound is
