@@ -12,30 +12,32 @@ from typing import Any
 from infsup.core.check import promises
 
 
-def _domain(problem: Any, proof: Any) -> str:
+def _domain(problem: Any, answer: Any, proof: Any) -> str:
     """The quantity of `PiecewiseEnclosure`, whichever bound stands in front of it."""
     low, high = problem["domain"]
     named = str(proof.get("by", "PiecewiseEnclosure")).endswith("PiecewiseEnclosure")
     return "sup |f - N|" + (f" on [{low:g}, {high:g}]" if named else "")
 
 
-def _executor(problem: Any, _: Any) -> str:
+def _executor(problem: Any, answer: Any, proof: Any) -> str:
     dtype = problem["dtype"]
     return "real arithmetic" if dtype == "real" else f"executed in {dtype}"
 
 
-def _object(problem: Any, proof: Any) -> tuple[str, ...]:
+def _object(problem: Any, answer: Any, proof: Any) -> tuple[str, ...]:
     """The function, and the interval where the quantity does not name it."""
     low, high = problem["domain"]
     f = str(problem["f"])
     f = f if len(f) <= 60 else f"{f[:57]}..."
     executor = {"real": "real arithmetic"}.get(problem["dtype"], problem["dtype"])
-    return f if " on [" in _domain(problem, proof) else f"{f} on [{low:g}, {high:g}]", executor
+    return f if " on [" in _domain(
+        problem, answer, proof
+    ) else f"{f} on [{low:g}, {high:g}]", executor
 
 
 _CLAIMS: dict[str, Any] = {
     "quantity": "sup |f - N|",
-    "goal": lambda problem, _: problem["eps"],
+    "goal": lambda problem, _, __: problem["eps"],
     "range": (0.0, math.inf),
     "dtype": _executor,
     "of": _object,

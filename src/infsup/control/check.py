@@ -179,14 +179,14 @@ def _dual(n: _Normal, c: float) -> float:
     return phi + float(w @ (inner - c / 2 * (1 + k) * big_r**2))
 
 
-@promises("proved_real", quantity="V(0, x0), the least cost")
+@promises("proved_real", quantity="V(0, x0), the least cost", dtype="float64")
 def QuadratureEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Dual value and cost by Gauss-Legendre quadrature of the density, minima by a cubic."""
     n = _normal(problem, proof)
     return _dual(n, float(proof["penalty"])), _cost(n, _policy(n, answer, proof))
 
 
-@promises("asymptotic", quantity="V(0, x0), the least cost")
+@promises("asymptotic", quantity="V(0, x0), the least cost", dtype="float64")
 def RogersDual(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Student intervals from the values of the paths."""
     _sampled(problem, proof)
@@ -197,7 +197,9 @@ def RogersDual(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     )
 
 
-@promises("asymptotic", quantity="J(u) - V, the excess cost", range=(0.0, math.inf))
+@promises(
+    "asymptotic", quantity="J(u) - V, the excess cost", range=(0.0, math.inf), dtype="float64"
+)
 def PairedGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """A one-sided Student interval from the differences of the paths."""
     _sampled(problem, proof)
@@ -205,7 +207,7 @@ def PairedGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     return 0.0, max(float(found.upper), 0.0)
 
 
-@promises("asymptotic", quantity="V(0, x0), the least cost")
+@promises("asymptotic", quantity="V(0, x0), the least cost", dtype="float64")
 def GirsanovSandwich(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """Student above, the guarded log-mean-exp of the weights below."""
     _sampled(problem, proof)
@@ -223,9 +225,10 @@ def GirsanovSandwich(problem: Any, answer: Any, proof: Mapping[str, Any]) -> End
 
 
 @promises(
-    lambda _, proof: "asymptotic" if "paths" in proof else "proved_real",
+    lambda _, __, proof: "asymptotic" if "paths" in proof else "proved_real",
     quantity="J(u) - V, the excess cost",
     range=(0.0, math.inf),
+    dtype="float64",
 )
 def RiccatiGap(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """The gap by integrating the Riccati equation itself; a Student interval where sampled."""
@@ -298,11 +301,12 @@ def _cubic(times: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> Any:
 
 
 @promises(
-    lambda _, proof: (
+    lambda _, __, proof: (
         "asymptotic" if {"delta", "ours_paths", "nothing_paths"} & set(proof) else "proved_real"
     ),
     quantity="(J(u) - V)/(J(0) - V), the improvement left",
     range=(0.0, math.inf),
+    dtype="float64",
 )
 def ImprovementLeft(problem: Any, answer: Any, proof: Mapping[str, Any]) -> Ends:
     """The extremes of the ratio over the ends of its three brackets."""

@@ -100,7 +100,7 @@ def checker(bound: type | str) -> Callable[[Callable], Callable]:
 
 
 def promises(
-    kind: Any, verdict: Any = "certified", *, sense: str = "min", **says: Any
+    kind: Any, verdict: Any = "certified", *, sense: str = "min", goal: Any = None, **says: Any
 ) -> Callable[[Callable], Callable]:
     """States what a checker's ends may be claimed to be (a decorator of checkers).
 
@@ -108,12 +108,14 @@ def promises(
         kind: the strongest kind that its theorem gives.
         verdict: the strongest verdict: "conditional" where the theorem always assumes something.
         sense: of the certificate.
-        says: other fields of a certificate, each as it must be: quantity, range, dtype, goal; of
-            `of`, a tuple of what must stand in it.
+        goal: of the certificate.
+        says: other fields of a certificate, each as it must be: quantity, range, dtype; of `of`, a
+            tuple of what must stand in it.
 
-    Every value is the field's, or a function of (problem, proof) that returns it.
+    Every value is the field's, or a function of (problem, answer, proof) that returns it; `...`
+    leaves a field open.
     """
-    fields = {"kind": kind, "verdict": verdict, "sense": sense, **says}
+    fields = {"kind": kind, "verdict": verdict, "sense": sense, "goal": goal, **says}
 
     def put(function: Callable) -> Callable:
         function.promises = fields  # type: ignore[attr-defined]
@@ -215,8 +217,9 @@ def _derive(claim: Certificate, problem: Any, answer: Any) -> list[Finding]:
         ]
     slack = 0.0 if claim.kind == "proved" else SLACK
     try:
-        lower, upper = function(problem, answer, claim.proof)
-        words = _words(name, claim, getattr(function, "promises", {}), problem)
+        with np.errstate(all="ignore"):  # numbers of strangers; what is not finite fails below
+            lower, upper = function(problem, answer, claim.proof)
+        words = _words(name, claim, function, problem, answer, claim.proof)
         return _compare(name, claim, lower, upper, slack) + words
     except FileRejected as e:
         return [Finding(name, "not re-checked", str(e))]
@@ -239,20 +242,24 @@ def _compare(name: str, claim: Certificate, lower: Any, upper: Any, slack: float
     return found
 
 
-def _words(name: str, claim: Certificate, promised: Any, problem: Any) -> list[Finding]:
+def _words(name: str, claim: Certificate, function: Callable, *given: Any) -> list[Finding]:
     """Whether a claim is no stronger than its theorem, and speaks of the same quantity."""
     found = []
-    for field, value in promised.items():
-        may = value(problem, claim.proof) if callable(value) else value
+    for field, value in getattr(function, "promises", {}).items():
+        may = value(*given) if callable(value) else value
         got = getattr(claim, field)
-        order = {"kind": KINDS, "verdict": VERDICTS}.get(field)
-        if order:
+        if may is ...:
+            fits = True
+        elif order := {"kind": KINDS, "verdict": VERDICTS}.get(field):
             fits = order.index(got) >= order.index(may)
         else:
             fits = all(part in got for part in may) if field == "of" else got == may
         if not fits:
             text = f"claims {field} {got!r}; what was derived is {may!r}"
             found.append(Finding(f"{field} of {name}", "fails", text))
+    if claim.verdict == "conditional" and all(h.state != "assumed" for h in claim.hypotheses):
+        text = "it is conditional, and no assumption is named"
+        found.append(Finding(f"hypotheses of {name}", "fails", text))
     return found
 
 

@@ -10,10 +10,17 @@ from infsup.core.check import promises
 from infsup.core.intervals import betting, clopper_pearson, paired_difference, student_t
 
 
+def _rate(problem: Any, answer: Any, proof: Any) -> Any:
+    """The quantity; of other losses than the error rate the word is the problem's."""
+    return "error rate" if "rows" in proof else ...
+
+
 @promises(
-    lambda _, proof: "confidence" if "rows" in proof or proof["range"] else "asymptotic",
+    lambda _, __, proof: "confidence" if "rows" in proof or proof["range"] else "asymptotic",
     "conditional",
-    range=lambda _, proof: (
+    quantity=_rate,
+    of=("the law behind ",),
+    range=lambda _, __, proof: (
         (0.0, 1.0) if "rows" in proof else tuple(proof["range"] or (0.0, math.inf))
     ),
 )
@@ -33,8 +40,10 @@ def HoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
 
 
 @promises(
-    lambda _, proof: "proved" if "rows" in proof else "proved_real",
-    range=lambda _, proof: (0.0, 1.0) if "rows" in proof else (-math.inf, math.inf),
+    lambda _, __, proof: "proved" if "rows" in proof else "proved_real",
+    quantity=_rate,
+    of=lambda _, __, proof: (f"the {proof.get('rows') or len(proof['values'])} held-out rows",),
+    range=lambda _, __, proof: (0.0, 1.0) if "rows" in proof else (-math.inf, math.inf),
 )
 def HeldOutRate(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """The quotient of two counts; or the mean of the rows' losses."""
@@ -48,7 +57,7 @@ def HeldOutRate(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     return mean, mean
 
 
-@promises("confidence", "conditional", range=(-1.0, 1.0))
+@promises("confidence", "conditional", of=("the law behind ",), range=(-1.0, 1.0))
 def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the rows that the one and the other had wrong, in their order."""
     a, b = (np.asarray(proof[k]).astype(bool).astype(float) for k in "ab")
@@ -61,7 +70,8 @@ def PairedHoldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     "conditional",
     sense="none",
     quantity="mean",
-    range=lambda _, proof: tuple(map(float, proof["range"])),
+    of=("the law behind ",),
+    range=lambda _, __, proof: tuple(map(float, proof["range"])),
 )
 def Betting(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the values in their order, delta and the range."""

@@ -9,8 +9,10 @@ import numpy as np
 
 from infsup.core.check import promises
 
+_MEASURED: dict[str, Any] = {"range": (0.0, math.inf), "dtype": "float64 arithmetic"}
 
-@promises("proved_real", quantity="distance to the least objective", range=(0.0, math.inf))
+
+@promises("proved_real", quantity="distance to the least objective", **_MEASURED)
 def SubOptimality(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """From the measurements at the answer and at the points after it.
 
@@ -39,7 +41,7 @@ def SubOptimality(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     return max(lowers), min(uppers)
 
 
-@promises("proved_real", quantity="norm of the gradient", range=(0.0, math.inf))
+@promises("proved_real", quantity="norm of the gradient", **_MEASURED)
 def Stationarity(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """The measured norm and what rounding may do to it."""
     size, error = float(proof["size"]), float(proof["error"])
@@ -48,7 +50,7 @@ def Stationarity(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     return max(size - error, 0.0), size + error
 
 
-@promises("proved_real", quantity="distance to the least objective", range=(0.0, math.inf))
+@promises("proved_real", quantity="distance to the least objective", **_MEASURED)
 def CompositeGap(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
     """The conditions of optimality at the measured gradient, summed in rationals."""
     w, h = (np.asarray(proof[k], np.float64) for k in ("w", "gradient"))
