@@ -29,8 +29,9 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
 
     Derivation: a cubic network is a polynomial p of degree 3. The weights l = (1, -4, 6, -4, 1)/16
     at -1, -1/2, 0, 1/2, 1 annihilate cubics and have sum |l| = 1, so max |f - p| >= |sum l f| = 1/8
-    for f = |x|; x^2 + 1/8 attains it. Beside it a ReLU network that is |x|, exactly. Broken: the
-    floor is claimed for ReLU units.
+    for f = |x|; x^2 + 1/8 attains it, and is a network of two cubic units, as (x + 1)^3 - (x - 1)^3 =
+    6 x^2 + 2. Beside it a ReLU network that is |x|, exactly. Broken: the floor is claimed for ReLU
+    units.
     """
     from infsup.networks.relu import ReLUNetwork
 
@@ -56,12 +57,13 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
         1, [(np.array([[1.0], [-1.0]]), np.zeros(2))], (np.array([[0.0, 1.0, 1.0]]), np.zeros(1))
     )
     exact = max(abs(two.exact(v)[0] - abs(v)) for v in nodes)
-    attained = max(abs(v**2 + Fraction(1, 8) - abs(v)) for v in nodes)
+    pair = [((v + 1) ** 3 - (v - 1) ** 3) / 6 - Fraction(1, 3) + Fraction(1, 8) for v in nodes]
+    attained = max(abs(y - abs(v)) for v, y in zip(nodes, pair, strict=True))
     best = float(relus.min()) if broken else float(cubic.min())
     what = "ReLU" if broken else "cubic"
     compared = (
         Compared(f"best of {repeats * len(widths)} {what} networks", best, ">=", floor, 1e-12),
-        Compared("error of x² + 1/8 at the five points", attained, "==", floor),
+        Compared("error of two cubic units", attained, "==", floor, 0, "x² + 1/8, at five points"),
         Compared("largest |Σ l p| of cubics p", cubics, "==", 0),
         Compared("error of two ReLU units", exact, "==", 0),
     )
@@ -84,8 +86,12 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
     "A02",
     "One hidden layer interpolates: the error of N units",
     statement=r"\sup_{[0,1]}|f-\Phi_N|\;\le\;\frac{\|f^{(2)}\|_\infty}{8\,N^2},"
+    r"\qquad\sup_{[0,1]}|f-\Phi_N|\le\omega_f(1/N),"
     r"\qquad \Phi_N\ \text{the broken line through } f(k/N)",
-    hypotheses=("f ∈ C²[0, 1]", "one hidden layer of N − 1 ReLU units, real arithmetic"),
+    hypotheses=(
+        "f ∈ C²[0, 1] for the first; f continuous with modulus ω_f for the second",
+        "one hidden layer of N − 1 ReLU units, real arithmetic",
+    ),
     source="Classical; [petersen2024mathematical], Chapter 5",
     kind="proved",
 )
@@ -94,7 +100,9 @@ def broken_line_error(size, key, broken=False):
 
     Derivation: on a cell of length h, f - line = f''(s) (x - a)(x - b)/2 for some s, and (x-a)(b-x)
     <= h^2/4. For x^2 the error at the midpoint is h^2/4 = |f''| h^2/8. The error of e^x is the
-    library's proved enclosure of the supremum, slopes rounded as they are. Broken: 1/16 for 1/8.
+    library's proved enclosure of the supremum, slopes rounded as they are. The line is an average
+    of f at both ends, each nearer than h: the modulus. A spike between two nodes attains it, and the
+    square root, w(h) = sqrt h, has a quarter of it. Broken: 1/16 for 1/8, and w(1/(4N)).
     """
     from infsup import certify
     from infsup.approximation import Approximate, PiecewiseEnclosure
@@ -128,6 +136,26 @@ def broken_line_error(size, key, broken=False):
                 "the width of the enclosure",
             )
         )
+    for text, N, width in (("relu(1 - 64*abs(x - 3/32))", 16, 1 / 64), ("sqrt(x)", 16, 1.0)):
+        knots = [k / N for k in range(N + 1)]
+        values = [0.0 if "relu" in text else math.sqrt(x) for x in knots]
+        network, _ = draw(Segments(knots, values), "real")
+        bracket = certify(Approximate(text, (0.0, 1.0)), network, PiecewiseEnclosure(rtol=1e-4))
+        reach = 1 / (4 * N if broken else N)
+        modulus = min(1.0, reach / width) if "relu" in text else math.sqrt(reach)
+        name = "a spike" if "relu" in text else "√x"
+        share = 1.0 if "relu" in text else 0.25
+        compared += [
+            Compared(f"{name}, N = {N}: proved lower end", float(bracket.lower), "<=", modulus),
+            Compared(
+                f"{name}, N = {N}: proved upper end over ω(1/N)",
+                float(bracket.upper) / modulus,
+                "==",
+                share,
+                1e-3,
+                "the width of the enclosure",
+            ),
+        ]
     lower, upper, bound = (np.array(c) for c in zip(*found, strict=True))
     figure = Figure(
         (
@@ -219,8 +247,12 @@ def product_network(size, key, broken=False):
 
     Derivation: with E = f_m - x^2 in [0, d], d = 4^-(m+1), the error is 2 M^2 (E(|x+y|/2M) -
     E(|x|/2M) - E(|y|/2M)), so it lies in [-4 M^2 d, 2 M^2 d]. The lower end is reached where |x|/2M
-    = |y|/2M is a midpoint of two nodes, so that their sum is a node. On all points of a dyadic grid
-    numbers have fewer than 50 bits, and sums and products are exact. Broken: the constant 3.
+    = |y|/2M is a midpoint of two nodes, so that their sum is a node. On the
+    triangles between the lines where |x|, |y| or |x + y| is a multiple of a = 2M/2^m the network is
+    affine and xy is a saddle, so the error is largest on their edges: zero at the ends, affine
+    where x or y is fixed, a parabola with its top in the middle where x + y is. The grid of step a/8
+    has all these middles: its largest error is the supremum. There numbers have fewer than 50 bits,
+    and float64 sums and products are exact. Broken: the constant 3.
     """
     from infsup.approximation import three_square_product
 
@@ -466,8 +498,13 @@ def continuous_weights(size, key, broken=False):
     "A10",
     "From N values: the best possible error is the covering radius",
     statement=r"\inf_{A}\ \sup_{\mathrm{Lip}(f)\le1}\|f-A(f(x_1),\dots,f(x_N))\|_\infty"
-    r"=\sup_x\min_i|x-x_i|\ \ge\ \frac{1}{\sqrt{\pi N}}\qquad\text{on } [0,1]^2",
-    hypotheses=("Euclidean norm, d = 2", "f is known at N points, nothing else"),
+    r"=\sup_x\min_i|x-x_i|=r\ \ge\ \frac{1}{\sqrt{\pi N}},\qquad"
+    r" \inf_{A}\ \sup_{\|f\|_{C^2}\le1}\|f-A(\dots)\|_\infty\ \ge\ \frac{r^2}{6}\ \ge\ \frac{1}{6\pi N}",
+    hypotheses=(
+        "f on [0, 1]², Euclidean norm; ‖f‖: |f|, |∇f| and |D²f| at most",
+        "f is known at N points, nothing else",
+        "r ≤ 1, for the second",
+    ),
     source="[petersen2024mathematical], Theorem 8.1 (smooth case); [sukharev1992minimax]",
     kind="proved_real",
 )
@@ -478,7 +515,10 @@ def lipschitz_from_samples(size, key, broken=False):
     centre of the largest empty disc every method errs by its radius; the band's centre errs by no
     more. Discs of that radius cover the square: N pi r^2 >= 1. The radius is searched on a grid
     from below, against which the floor must still hold. A square design of n^2 points has the
-    radius 1/(n sqrt 2), sqrt(pi/2) = 1.2533 times the floor. Broken: twice the floor.
+    radius 1/(n sqrt 2), sqrt(pi/2) = 1.2533 times the floor. For the smooth class the function is r^2/6 (1 - |x - c|^2/r^2)^3 on that disc: with
+    u = |x - c|^2/r^2 the eigenvalues of D^2 f are -(1 - u)^2 and (1 - u)(5 u - 1), and |grad f| = r
+    sqrt(u) (1 - u)^2, all at most 1; it is twice differentiable at the edge. Broken: the floor of
+    discs of half the area, 1/sqrt(pi N/2).
     """
     from infsup.approximation.lipschitz_reconstruction import lipschitz_band
 
@@ -500,7 +540,7 @@ def lipschitz_from_samples(size, key, broken=False):
             band = lipschitz_band(grid, data, np.zeros(len(data)), 1.0)
             worst = int(np.argmax(band.radius))
             radius = float(np.sqrt(np.min(np.sum((data - grid[worst]) ** 2, 1))))
-            floor = (2 if broken else 1) / math.sqrt(math.pi * len(data))
+            floor = math.sqrt((2 if broken else 1) / (math.pi * len(data)))
             points[name].append(len(data))
             radii[name].append(radius)
             half = float(band.radius[worst])
@@ -508,6 +548,12 @@ def lipschitz_from_samples(size, key, broken=False):
                 Compared(f"{name}, N = {len(data)}: half width", half, "==", radius, 1e-12),
                 Compared(f"{name}, N = {len(data)}: radius", radius, ">=", floor),
             ]
+            if name == "square":
+                exact = 1 / math.sqrt(2 * len(data))
+                compared.append(
+                    Compared(f"square, N = {len(data)}: exact radius", radius, "==", exact, 1e-12)
+                )
+                compared += _smooth_bump(data, grid[worst], radius)
     compared.reverse()
     N = np.geomspace(50, 400 if size == "quick" else 800, 30)
     figure = Figure(
@@ -518,7 +564,7 @@ def lipschitz_from_samples(size, key, broken=False):
         ),
         "N",
         "worst error",
-        "A square design is within 26 percent of the best that there can be.",
+        "A square design is within 26 percent of the floor for every design.",
         log_x=True,
         log_y=True,
     )
@@ -539,8 +585,8 @@ def affine_pieces(size, key, broken=False):
 
     Derivation: where the layers before have p pieces, each of the n units of a layer is affine on
     each piece and crosses zero there at most once: at most p (n + 1) pieces. For one layer n + 1 is
-    attained by n different breakpoints. The iterated tent has 2^k pieces from k layers of 2 units.
-    Broken: the sum of the widths plus one, which holds for one layer only.
+    attained by n different breakpoints. The iterated tent has 2^k pieces from k layers of 2 units; two
+    layers of 40 come to 96 % of their bound. Broken: the product of the widths, without + 1.
     """
     from infsup.approximation.sawtooth import tent
     from infsup.networks.relu import ReLUNetwork
@@ -548,7 +594,7 @@ def affine_pieces(size, key, broken=False):
     rng = generator("A12", key)
 
     def bound(widths: tuple[int, ...]) -> int:
-        return sum(widths) + 1 if broken else math.prod(n + 1 for n in widths)
+        return math.prod(n if broken else n + 1 for n in widths)
 
     compared, most = [], []
     repeats = pick(size, 10, 50, 500)
@@ -572,6 +618,19 @@ def affine_pieces(size, key, broken=False):
         1, [(np.ones((7, 1)), -np.arange(7.0))], (np.array([[0.0] + [1.0] * 7]), np.zeros(1))
     )
     compared.append(Compared("a shallow network of 7 units", shallow.pieces(-1.0, 7.0), "==", 8))
+    wide = 40
+    # slopes that alternate: wide pieces from 0 to 1 and back, then cut between two of their values
+    zigzag = wide * np.array([1.0] + [2.0 * (-1) ** k for k in range(1, wide)])
+    knots = np.arange(wide) / wide
+    levels = [
+        (np.ones((wide, 1)), -knots),
+        (np.tile(np.append(0.0, zigzag), (wide, 1)), -knots - 1 / 128),
+    ]
+    out = np.append(np.zeros(1 + wide), np.arange(1.0, wide + 1))[None]
+    deep = ReLUNetwork(1, levels, (out, np.zeros(1)))
+    found = deep.pieces(-1.0, 2.0)
+    compared.append(Compared(f"two layers of {wide}", found, "<=", bound((wide, wide))))
+    compared.append(Compared("their share of the bound", found / (wide + 1) ** 2, ">=", 0.95))
     ks = np.arange(1, pick(size, 8, 10, 12) + 1)
     teeth = [tent(int(k)).pieces(0.0, 1.0) for k in ks]
     for k, pieces in zip(ks, teeth, strict=True):
@@ -794,6 +853,13 @@ def optimal_reconstruction(size, key, broken=False):
         Compared(f"most beyond the band at {len(x)} points", float(beyond.max()), "<=", 0.0, 1e-12),
         Compared("steepest envelope", float(steep.max()), "<=", assumed, 1e-9),
         Compared("envelopes at the data", float(ends.max()), "<=", 1e-12),
+    )
+    # the envelopes are themselves functions with these values: no guess is nearer to both
+    ends = np.abs(np.array([band.upper, band.lower]) - band.centre) - band.radius
+    worst = float(np.abs(ends).max())
+    compared = (
+        *compared,
+        Compared("distance of both envelopes from the centre, less the radius", worst, "<=", 1e-12),
     )
     line = np.column_stack([np.linspace(0, 3, 300), np.full(300, 1.5)])
     shown = lipschitz_band(line, points, values, assumed)
@@ -1032,3 +1098,38 @@ def _steps_on(d: int) -> tuple[float, float]:
     s = (np.arange(20_000) + 0.5) / 20_000
     square = np.mean(d * s ** (d - 1) * np.expm1(-(s**2) / 2) ** 2)
     return float(weight @ beyond / weight.sum()), float(square)
+
+
+def _smooth_bump(data: np.ndarray, centre: np.ndarray, r: float) -> list[Compared]:
+    """The function of C^2 norm at most 1 that vanishes on the data and is r^2/6 in the middle."""
+    import jax
+    import jax.numpy as jnp
+
+    def f(x):
+        u = jnp.minimum(jnp.sum((x - centre) ** 2) / r**2, 1.0)
+        return r**2 / 6 * (1 - u) ** 3
+
+    turns = np.linspace(0, 2 * math.pi, 24, endpoint=False)
+    radii = r * np.linspace(0.0, 1.0, 200, endpoint=False)
+    x = centre + (radii[:, None, None] * np.stack([np.cos(turns), np.sin(turns)], -1)).reshape(
+        -1, 2
+    )
+    second = jax.jit(jax.vmap(jax.hessian(f)))(x)
+    slope = jax.jit(jax.vmap(jax.grad(f)))(x)
+    N = len(data)
+    return [
+        Compared(f"C², N = {N}: forced error", float(f(centre)), ">=", 1 / (6 * math.pi * N)),
+        Compared(
+            f"C², N = {N}: f on the data", float(np.abs(jax.vmap(f)(data)).max()), "<=", 1e-30
+        ),
+        Compared(
+            f"C², N = {N}: largest |D²f|",
+            float(jnp.abs(jnp.linalg.eigvalsh(second)).max()),
+            "==",
+            1.0,
+            1e-9,
+        ),
+        Compared(
+            f"C², N = {N}: largest |∇f|", float(jnp.linalg.norm(slope, axis=1).max()), "<=", 1.0
+        ),
+    ]

@@ -542,7 +542,11 @@ def flow_matching_error(size, key, broken=False):
         log_y=True,
     )
     ratio = f"Left bound over truth: {(sharp / truth).min():.2f} to {(sharp / truth).max():.2f}"
-    return Finding(tuple(compared), figure, f"{ratio}, 1 for a shift; right: up to {(printed / truth).max():.0f}.")
+    return Finding(
+        tuple(compared),
+        figure,
+        f"{ratio}, 1 for a shift; right: up to {(printed / truth).max():.0f}.",
+    )
 
 
 @theorem(
@@ -646,9 +650,7 @@ def sinkhorn_contracts(size, key, broken=False):
     n, eps = 60, 0.4
     off = sinkhorn(1.0 - np.eye(n), np.full(n, 1 / n), np.full(n, 1 / n), eps, 20).plan
     seen = float(np.sum(off * (1.0 - np.eye(n))))
-    compared.append(
-        Compared(f"bias of the cost 0 or 1, n = {n}", seen, "==", _bias(n, eps), 1e-12)
-    )
+    compared.append(Compared(f"bias of the cost 0 or 1, n = {n}", seen, "==", _bias(n, eps), 1e-12))
     many = 10.0**40
     eps = 1 / (math.log(many) - 4)
     share = _bias(many, eps) / (eps * math.log(many))
