@@ -345,7 +345,8 @@ def measured(tmp_path, text, width, target=""):
         wide, scroll: document.documentElement.scrollWidth,
         out: out.map(e => e.outerHTML.slice(0, 80)),
         cards: [...document.querySelectorAll(".body")].filter(shown).map(e => e.id),
-        down: scrollY, asked: performance.getEntriesByType("resource").map(e => e.name.slice(0, 30)),
+        down: scrollY,
+        asked: performance.getEntriesByType("resource").map(e => e.name.slice(0, 30)),
       }), "*")})</script></body>"""
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     (tmp_path / "inner.html").write_text(text.replace("</body>", script), "utf-8")

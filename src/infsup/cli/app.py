@@ -157,9 +157,12 @@ def _usage(error: BaseException, typed: list[str]) -> ShellError:
         remedy = f"{path} {found}" if found in known else f"one of {found}"
         text = f"there is no command `{name}`"
     elif "No such option" in text:
-        text, _, hint = text.partition(" Did you mean")
-        if hint:
-            remedy = hint.strip(" :?").replace("one of:", "").strip()
+        text, _, hint = text.replace("(Possible options:", "Did you mean").partition(
+            " Did you mean"
+        )
+        close = hint.replace("one of:", "").strip(" :?)")
+        if close:
+            remedy = f"{path} {close}" if len(close.split()) == 1 else f"one of {close}"
     elif "nvalid value for" in text and "Input should be" in text:
         option, wanted = text.split("'")[1], text.partition("Input should be ")[2]
         at = typed.index(option) if option in typed[:-1] else None

@@ -1,6 +1,7 @@
 """`infsup approximate`: a network for an expression, with a proved error."""
 
 import pathlib
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -179,4 +180,4 @@ def _say(
     put("cost", seconds(cost))
     put("saved", str(folder))
     put("pictures", ", ".join(pictures))
-    put("next", f"infsup check {folder}")
+    put("next", shlex.join(["infsup", "check", str(folder)]))

@@ -1,6 +1,7 @@
 """`infsup check`: derives the claims of saved solutions again, without JAX."""
 
 import pathlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
@@ -58,7 +59,7 @@ def check(
         if number and not screen.quiet:
             screen.say()
         try:
-            if not pathlib.Path(path).is_dir():
+            if not _looks_saved(pathlib.Path(path)):
                 raise _no_folder(path)
             found = derive(path, replay=replay, problem=problem if replay else None)
         except Exception as error:
@@ -86,15 +87,20 @@ def check(
     return worst
 
 
+def _looks_saved(path: pathlib.Path) -> bool:
+    return any((path / name).exists() for name in ("solution.json", "checksums"))
+
+
 def _no_folder(path: str) -> ShellError:
-    if pathlib.Path(path).exists():
+    given = pathlib.Path(path)
+    if given.is_file():
         return ShellError(f"`{path}` is no folder", "A solution is a folder.", code=UNREADABLE)
-    parent = pathlib.Path(path).parent
-    there = sorted(p.parent for p in parent.glob("*/solution.json")) if parent.is_dir() else []
-    if not there:
-        there = sorted(p.parent for p in pathlib.Path("runs").glob("*/solution.json"))
-    remedy = f"infsup check {there[0]}" if there else "infsup solve hjb-lq-100"
-    return ShellError(f"`{path}` does not exist", remedy=remedy, code=UNREADABLE)
+    places = (given, given / "runs", given.parent, pathlib.Path("runs"))
+    found = (sorted(p.parent for p in place.glob("*/solution.json")) for place in places)
+    there = next((names for names in found if names), [])
+    remedy = shlex.join(["infsup", "check", str(there[0])]) if there else "infsup solve hjb-lq-100"
+    fault = "holds no saved solution" if given.is_dir() else "does not exist"
+    return ShellError(f"`{path}` {fault}", remedy=remedy, code=UNREADABLE)
 
 
 def _document(found: Any, code: int) -> dict[str, Any]:

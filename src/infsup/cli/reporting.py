@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infsup.cli.exits import DONE, NOTHING, UNREADABLE, ShellError
+from infsup.cli.places import place_for
 from infsup.cli.screen import screen
 from infsup.core.errors import FileRejected
 
@@ -44,6 +45,7 @@ def report(
     places = [*(folder or []), *(source or [])] or [HOME]
     found, faults = gather(places, output)
     made = pages(found)
+    place_for(output)
     for name, text in made.items():
         _write(output, name, text)
     index = output / "index.html"
@@ -136,7 +138,6 @@ def _rank(name: str) -> int:
 
 def _write(output: pathlib.Path, name: str, text: str) -> None:
     """Writes a file that is either whole or as before."""
-    output.mkdir(parents=True, exist_ok=True)
     draft = output / f".{name}.{os.getpid()}"
     try:
         draft.write_text(text, "utf-8")

@@ -1,6 +1,7 @@
 """`infsup solve`: finds an answer, certifies it, prints the bracket, saves the solution."""
 
 import pathlib
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from infsup.cli.exits import (
     in_words,
 )
 from infsup.cli.listing import complete_bound, complete_method, complete_problem
+from infsup.cli.places import place_for
 from infsup.cli.screen import screen
 from infsup.core.errors import InfsupError
 
@@ -172,7 +174,7 @@ def _room_for(folder: pathlib.Path) -> None:
         raise ShellError(
             f"`{folder}` holds something that is no solution", "It is not replaced.", "-o DIR"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    place_for(folder.parent)
 
 
 def _code(solution: Any, gap: float | None) -> int:
@@ -274,7 +276,12 @@ def _print(
         put("resumed", solution.resumed)
     if folder is not None:
         put("saved", str(folder))
-        put("next", f"infsup check {folder}" if c.holds() else f"infsup list --for {asked}")
+        put(
+            "next",
+            shlex.join(["infsup", "check", str(folder)])
+            if c.holds()
+            else f"infsup list --for {asked}",
+        )
     else:
         put("next", "the same without --no-save" if c.holds() else f"infsup list --for {asked}")
 

@@ -15,6 +15,7 @@ import typer
 
 from infsup import __version__
 from infsup.cli.exits import DONE, FAILED, INTERRUPTED, NOTHING, UNREADABLE, USAGE, ShellError
+from infsup.cli.places import place_for
 from infsup.cli.screen import screen
 from infsup.core.errors import UsageError
 
@@ -95,6 +96,7 @@ def verify(
         raise ShellError(f"`--jobs {jobs}` leaves nobody to work", remedy="--jobs 2")
     if timeout is not None and not 0 < timeout < 1e6:
         raise ShellError(f"`--timeout {timeout:g}` is no time", remedy="--timeout 60")
+    place_for(output)
     size = "quick" if quick else "full" if full else "default"
     begun = time.monotonic()
     found: dict[str, Any] = {}
@@ -394,7 +396,6 @@ def _list(chosen: "list[Theorem]") -> int:
 
 def _write(path: pathlib.Path, document: dict[str, Any]) -> None:
     """Writes a file that is either whole or as before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8") as stream:

@@ -73,5 +73,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`Did you mean ...?` for an unknown `name`, or the names that exist."""
     known = sorted(known)
     lowered = {k.lower(): k for k in known}
+    begun = [k for k in lowered if len(name) > 1 and k.startswith(name.lower())]
+    if len(begun) == 1:
+        return lowered[begun[0]]
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     return lowered[close[0]] if close else ", ".join(known)
