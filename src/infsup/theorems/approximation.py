@@ -29,9 +29,9 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
 
     Derivation: a cubic network is a polynomial p of degree 3. The weights l = (1, -4, 6, -4, 1)/16
     at -1, -1/2, 0, 1/2, 1 annihilate cubics and have sum |l| = 1, so max |f - p| >= |sum l f| = 1/8
-    for f = |x|; x^2 + 1/8 attains it, and is a network of two cubic units, as (x + 1)^3 - (x - 1)^3 =
-    6 x^2 + 2. Beside it a ReLU network that is |x|, exactly. Broken: the floor is claimed for ReLU
-    units.
+    for f = |x|; x^2 + 1/8 attains it, and is a network of two cubic units, as (x + 1)^3 - (x - 1)^3
+    = 6 x^2 + 2. Beside it a ReLU network that is |x|, exactly. Broken: the floor is claimed for
+    ReLU units.
     """
     from infsup.networks.relu import ReLUNetwork
 
@@ -101,8 +101,8 @@ def broken_line_error(size, key, broken=False):
     Derivation: on a cell of length h, f - line = f''(s) (x - a)(x - b)/2 for some s, and (x-a)(b-x)
     <= h^2/4. For x^2 the error at the midpoint is h^2/4 = |f''| h^2/8. The error of e^x is the
     library's proved enclosure of the supremum, slopes rounded as they are. The line is an average
-    of f at both ends, each nearer than h: the modulus. A spike between two nodes attains it, and the
-    square root, w(h) = sqrt h, has a quarter of it. Broken: 1/16 for 1/8, and w(1/(4N)).
+    of f at both ends, each nearer than h: the modulus. A spike between two nodes attains it, and
+    the square root, w(h) = sqrt h, has a quarter of it. Broken: 1/16 for 1/8, and w(1/(4N)).
     """
     from infsup import certify
     from infsup.approximation import Approximate, PiecewiseEnclosure
@@ -247,12 +247,12 @@ def product_network(size, key, broken=False):
 
     Derivation: with E = f_m - x^2 in [0, d], d = 4^-(m+1), the error is 2 M^2 (E(|x+y|/2M) -
     E(|x|/2M) - E(|y|/2M)), so it lies in [-4 M^2 d, 2 M^2 d]. The lower end is reached where |x|/2M
-    = |y|/2M is a midpoint of two nodes, so that their sum is a node. On the
-    triangles between the lines where |x|, |y| or |x + y| is a multiple of a = 2M/2^m the network is
-    affine and xy is a saddle, so the error is largest on their edges: zero at the ends, affine
-    where x or y is fixed, a parabola with its top in the middle where x + y is. The grid of step a/8
-    has all these middles: its largest error is the supremum. There numbers have fewer than 50 bits,
-    and float64 sums and products are exact. Broken: the constant 3.
+    = |y|/2M is a midpoint of two nodes, so that their sum is a node. On the triangles between the
+    lines where |x|, |y| or |x + y| is a multiple of a = 2M/2^m the network is affine and xy is a
+    saddle, so the error is largest on their edges: zero at the ends, affine where x or y is fixed,
+    a parabola with its top in the middle where x + y is. The grid of step a/8 has all these
+    middles: its largest error is the supremum. There numbers have fewer than 50 bits, and float64
+    sums and products are exact. Broken: the constant 3.
     """
     from infsup.approximation import three_square_product
 
@@ -320,16 +320,16 @@ def patched_taylor(size, key, broken=False):
     r"""Where the left constant is attained, without rounding; and a sine, enclosed in balls.
 
     Derivation: the remainder of P_m is at most sum over |k| = n of |x - m/N|^k/k! times |D^n f|,
-    and the sum is |x - m/N|_1^n/n!. The weights are not negative and sum to 1, a product over the axes: so the error
-    is at most E|X|_1^n/n!, X = x - m/N with m drawn by the weights. Expand |X|_1^n: every term is
-    a product of moments E|X_i|^j, j <= n, of one axis. At (m + 1/2 + s)/N with |s| <= 1/6 such a
-    moment, times N^j, is 1/2 - 6 s^2, 1/4 - 5 s^2, 1/8 - 3 s^2 - 6 s^4 for j = 1, 2, 3; elsewhere
-    at most 3^-j. All are largest at s = 0, where X has the entries 1/(2N): (d/2)^n N^-n/n!.
-    Attained: f = (|x_1 - c_1| + ... )^n, c the centre of a cell, has |D^n f| = n!, and all 2^d
-    remainders at c are (-d/(2N))^n. With N a power of two float64 computes this without rounding.
-    Right constant: 2^d patches, each with weight 1 and |x_k - m_k/N| < 1/N. The sine's error is
-    enclosed on boxes: Taylor's remainder in balls, and weights at the ends, as it is affine in
-    each. Broken: half sides 2/(3N) taken for 1/N, that is (d/3)^n in place of (d/2)^n.
+    and the sum is |x - m/N|_1^n/n!. The weights are not negative and sum to 1, a product over the
+    axes: so the error is at most E|X|_1^n/n!, X = x - m/N with m drawn by the weights. Expand
+    |X|_1^n: every term is a product of moments E|X_i|^j, j <= n, of one axis. At (m + 1/2 + s)/N
+    with |s| <= 1/6 such a moment, times N^j, is 1/2 - 6 s^2, 1/4 - 5 s^2, 1/8 - 3 s^2 - 6 s^4 for j
+    = 1, 2, 3; elsewhere at most 3^-j. All are largest at s = 0, where X has the entries 1/(2N):
+    (d/2)^n N^-n/n!. Attained: f = (|x_1 - c_1| + ... )^n, c the centre of a cell, has |D^n f| = n!,
+    and all 2^d remainders at c are (-d/(2N))^n. With N a power of two float64 computes this without
+    rounding. Right constant: 2^d patches, each with weight 1 and |x_k - m_k/N| < 1/N. The sine's
+    error is enclosed on boxes: Taylor's remainder in balls, and weights at the ends, as it is
+    affine in each. Broken: half sides 2/(3N) taken for 1/N, that is (d/3)^n in place of (d/2)^n.
     """
     from infsup.approximation import taylor_patches
 
@@ -499,7 +499,8 @@ def continuous_weights(size, key, broken=False):
     "From N values: the best possible error is the covering radius",
     statement=r"\inf_{A}\ \sup_{\mathrm{Lip}(f)\le1}\|f-A(f(x_1),\dots,f(x_N))\|_\infty"
     r"=\sup_x\min_i|x-x_i|=r\ \ge\ \frac{1}{\sqrt{\pi N}},\qquad"
-    r" \inf_{A}\ \sup_{\|f\|_{C^2}\le1}\|f-A(\dots)\|_\infty\ \ge\ \frac{r^2}{6}\ \ge\ \frac{1}{6\pi N}",
+    r" \inf_{A}\ \sup_{\|f\|_{C^2}\le1}\|f-A(\dots)\|_\infty"
+    r"\ \ge\ \frac{r^2}{6}\ \ge\ \frac{1}{6\pi N}",
     hypotheses=(
         "f on [0, 1]², Euclidean norm; ‖f‖: |f|, |∇f| and |D²f| at most",
         "f is known at N points, nothing else",
@@ -515,10 +516,10 @@ def lipschitz_from_samples(size, key, broken=False):
     centre of the largest empty disc every method errs by its radius; the band's centre errs by no
     more. Discs of that radius cover the square: N pi r^2 >= 1. The radius is searched on a grid
     from below, against which the floor must still hold. A square design of n^2 points has the
-    radius 1/(n sqrt 2), sqrt(pi/2) = 1.2533 times the floor. For the smooth class the function is r^2/6 (1 - |x - c|^2/r^2)^3 on that disc: with
-    u = |x - c|^2/r^2 the eigenvalues of D^2 f are -(1 - u)^2 and (1 - u)(5 u - 1), and |grad f| = r
-    sqrt(u) (1 - u)^2, all at most 1; it is twice differentiable at the edge. Broken: the floor of
-    discs of half the area, 1/sqrt(pi N/2).
+    radius 1/(n sqrt 2), sqrt(pi/2) = 1.2533 times the floor. For the smooth class the function is
+    r^2/6 (1 - |x - c|^2/r^2)^3 on that disc: with u = |x - c|^2/r^2 the eigenvalues of D^2 f are
+    -(1 - u)^2 and (1 - u)(5 u - 1), and |grad f| = r sqrt(u) (1 - u)^2, all at most 1; it is twice
+    differentiable at the edge. Broken: the floor of discs of half the area, 1/sqrt(pi N/2).
     """
     from infsup.approximation.lipschitz_reconstruction import lipschitz_band
 
@@ -585,8 +586,8 @@ def affine_pieces(size, key, broken=False):
 
     Derivation: where the layers before have p pieces, each of the n units of a layer is affine on
     each piece and crosses zero there at most once: at most p (n + 1) pieces. For one layer n + 1 is
-    attained by n different breakpoints. The iterated tent has 2^k pieces from k layers of 2 units; two
-    layers of 40 come to 96 % of their bound. Broken: the product of the widths, without + 1.
+    attained by n different breakpoints. The iterated tent has 2^k pieces from k layers of 2 units;
+    two layers of 40 come to 96 % of their bound. Broken: the product of the widths, without + 1.
     """
     from infsup.approximation.sawtooth import tent
     from infsup.networks.relu import ReLUNetwork

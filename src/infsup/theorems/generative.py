@@ -630,8 +630,8 @@ def sinkhorn_contracts(size, key, broken=False):
     square of its second singular value, ((1-q)/(1+q))^2 = tanh^2: attained in the limit. The bias:
     P_eps minimises <P, C> + eps KL, and KL lies between 0 and log n for plans of uniform laws. For
     the cost 1 between different points the plan is known: with q = exp(-1/eps) the bias is (n - 1)
-    q/(1 + (n - 1) q), which at 1/eps = log n - 4 and n = 10^40 is 0.94 of eps log n. Broken: tanh^4,
-    as if half an iteration had the whole rate, and log(n)/2.
+    q/(1 + (n - 1) q), which at 1/eps = log n - 4 and n = 10^40 is 0.94 of eps log n. Broken:
+    tanh^4, as if half an iteration had the whole rate, and log(n)/2.
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -26,9 +26,9 @@ def gradient_descent_stationarity(size, key, broken=False):
     Derivation: with steps 1/L, f(w) is at most the parabola of curvature L that touches it at w_k,
     and at least the one of curvature -L that touches it at w_{k+1}. Their difference is a concave
     quadratic function of w whose maximum, f_k - f_{k+1} - |g_k|^2/(2L) - |g_{k+1}|^2/(4L), is
-    therefore not below zero. Sum over k < K - 1 and add f_{K-1} - f* >= |g_{K-1}|^2/(2L): the
-    least of the |g_k|^2, times (1/2 + 3 (K - 1)/4)/L = (3K - 1)/(4L), is at most f_0 - f*.
-    Attained: the slope is G at all iterates and falls to G/2 between, with curvature L and -L, then to 0 behind
+    therefore not below zero. Sum over k < K - 1 and add f_{K-1} - f* >= |g_{K-1}|^2/(2L): the least
+    of the |g_k|^2, times (1/2 + 3 (K - 1)/4)/L = (3K - 1)/(4L), is at most f_0 - f*. Attained: the
+    slope is G at all iterates and falls to G/2 between, with curvature L and -L, then to 0 behind
     the last. The right bound uses |g_k|^2/(2L) alone. Broken: 3K in place of 3K - 1.
     """
     import jax.numpy as jnp
@@ -724,11 +724,11 @@ def frank_wolfe_gap(size, key, broken=False):
 
     ISTA: F(y+) - F* <= (L/2)(|y - y*|^2 - |y+ - y*|^2), from f(y+) <= f(y) + <g, y+ - y> + (L/2)
     |y+ - y|^2 and convexity of f and of the penalty; F falls, so k (F_k - F*) is at most the sum.
-    FISTA: the same at the extrapolated points with weights t_k, t_k^2 - t_k = t_{k-1}^2, gives t_{k-1}^2
-    (F_k - F*) <= (L/2) R^2, and t_{k-1} >= (k + 1)/2. On f = L t x over x >= 0 from R, ISTA reaches
-    R - k t, so the gap L t (R - k t) is L R^2/(4k) for the worst t. The conditions of Karush, Kuhn
-    and Tucker of the lasso, weighted, are the library's `CompositeGap`. Broken: ISTA's bound is
-    taken to be that of plain gradient descent, L R^2/(4k + 2).
+    FISTA: the same at the extrapolated points with weights t_k, t_k^2 - t_k = t_{k-1}^2, gives
+    t_{k-1}^2 (F_k - F*) <= (L/2) R^2, and t_{k-1} >= (k + 1)/2. On f = L t x over x >= 0 from R,
+    ISTA reaches R - k t, so the gap L t (R - k t) is L R^2/(4k) for the worst t. The conditions of
+    Karush, Kuhn and Tucker of the lasso, weighted, are the library's `CompositeGap`. Broken: ISTA's
+    bound is taken to be that of plain gradient descent, L R^2/(4k + 2).
     """
     import jax
     import jax.numpy as jnp
