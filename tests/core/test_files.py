@@ -266,7 +266,9 @@ def test_saving_over_an_older_solution(tmp_path):
 
 
 def test_an_unregistered_module_is_opaque_and_loads_with_like(tmp_path):
-    no_program = functools.partial(jnp.arctan2, 1.0)
+    def no_program(x):
+        return jnp.sort(x)
+
     s = solved(Mine(jnp.array([1.0, 2.0], jnp.float32), 3.0, f=no_program))
     t = there_and_back(s, tmp_path / "s")
     assert isinstance(t.answer, Opaque)

@@ -44,7 +44,12 @@ def _array(proof: Any, name: str) -> np.ndarray:
     return a
 
 
-@promises("asymptotic", quantity="W2", range=(0.0, math.inf), dtype=_drawn)
+@promises(
+    lambda _, __, proof: "confidence" if "reach" in proof else "asymptotic",
+    quantity="W2",
+    range=(0.0, math.inf),
+    dtype=_drawn,
+)
 def W2ToHeldOut(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
     """From the matching costs, and from the values of the semidual."""
     delta, shift = float(proof["delta"]), float(proof["mean_potential"])
