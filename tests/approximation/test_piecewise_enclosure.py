@@ -32,7 +32,7 @@ def mlp(width, depth, seed=0, dtype=jnp.float32, text="sin(3*x)", on=(-1.0, 1.0)
     for layer in net.layers[:-1]:
         h = np.maximum(h @ np.asarray(layer.weight).T + np.asarray(layer.bias), 0)
     h = np.column_stack([h, np.ones(len(x))]).astype(np.float64)
-    fit = np.linalg.lstsq(h, Enclosure(program_of(text)).values(x), rcond=1e-6)[0].astype(dtype)
+    fit = np.linalg.lstsq(h, program_of(text)(x), rcond=1e-6)[0].astype(dtype)
     last = jnp.asarray(fit[None, :-1]), jnp.asarray(fit[-1:])
     return eqx.tree_at(lambda m: (m.layers[-1].weight, m.layers[-1].bias), net, last)
 

@@ -13,6 +13,7 @@ from infsup.core.tracing import trace
 
 W = np.random.default_rng(0).normal(size=(3, 4))
 
+X = np.asarray([0.1, 0.4, 0.8])
 FUNCTIONS = {
     "sin": jnp.sin,
     "damped": lambda x: jnp.exp(-x) * jnp.sin(3 * x),
@@ -38,6 +39,15 @@ FUNCTIONS = {
     "constant": lambda x: 3.0,
     "jitted": jax.jit(lambda x: jnp.arctan(x) + jnp.cbrt(x)),
     "condition as number": lambda x: (x > 0.3).astype(float) * x,
+    "table": lambda x: jnp.interp(x, X, jnp.asarray([1.0, -1.0, 2.0])),
+    "either": lambda x: jax.lax.cond(x > 0.5, lambda x: x - 0.5, lambda x: (0.5 - x) ** 2, x),
+    "guarded": lambda x: jnp.hypot(x, 2.0) + jnp.nan_to_num(x) + jnp.where(x < 2, x, jnp.inf),
+    "shifted": lambda x: jax.scipy.special.logsumexp(jnp.stack([x, 3 * x, 1 - x])),
+    "softmax": lambda x: jax.nn.softmax(jnp.stack([x, 3 * x, 1 - x]))[1],
+    "angle": lambda x: jnp.arctan2(x - 0.5, x + 0.2),
+    "running sum": lambda x: jnp.cumsum(jnp.stack([x, x * x, 1 / x]))[1],
+    "hyperbolic": lambda x: jnp.arcsinh(x) + jnp.arctanh(x) + jnp.arccosh(1 + x),
+    "gamma": lambda x: jax.scipy.special.gammaln(x),
 }
 
 
@@ -57,6 +67,7 @@ def test_a_traced_program_is_the_function(name):
     p = trace(f, scalar())
     want = np.asarray(jax.vmap(f)(jnp.asarray(x)) * jnp.ones(7))
     np.testing.assert_allclose([p(t) for t in x], want, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(p(x), want, rtol=1e-14, atol=1e-14)
     np.testing.assert_allclose(jax.jit(p)(jnp.asarray(x)), want, rtol=1e-14, atol=1e-14)
     assert isinstance(p(jnp.asarray(0.3)), jax.Array)
     again = from_json(json.loads(json.dumps(to_json(p))), p.arrays)
@@ -72,15 +83,20 @@ def test_arguments_may_be_arrays():
 @pytest.mark.parametrize(
     ("f", "words"),
     [
-        (lambda x: jnp.arctan2(x, 1.0), "primitive `atan2`"),
-        (lambda x: jax.scipy.special.gammaln(x), "primitive `lgamma`"),
+        (lambda x: jax.scipy.special.i0(x), "primitive `bessel_i0e`"),
+        (lambda x: jax.scipy.special.digamma(x), "primitive `digamma`"),
+        (lambda x: jnp.searchsorted(jnp.arange(3.0), x) * x, r"`jnp.searchsorted`[^$]*jnp.interp"),
+        (lambda x: jax.lax.switch(jnp.sign(x).astype(int), [jnp.sin, jnp.cos], x), "it rounds"),
+        (lambda x: jnp.interp(x, X, X, left="extrapolate"), "`jnp.searchsorted`"),
+        (lambda x: x > 0.5, "gives bool values"),
+        (lambda x: jnp.exp(1j * x), "gives complex128 values"),
         (lambda x: jax.lax.while_loop(lambda c: c < 3, lambda c: c + x, x), "primitive `while`"),
         (lambda x: jnp.floor(x), "primitive `floor`"),
         (lambda x: x.astype(int) * 1.0, "it rounds"),
         (lambda x: jnp.sum(jax.lax.fori_loop(0, 999, lambda i, c: c * x, x)), "loop of 999"),
         (lambda x: float(x), "cannot be traced"),
         (lambda x: (x, x), "gives 2 arrays"),
-        (lambda x: x + jnp.inf, "infinite or undefined constant"),
+        (lambda x: jnp.sum(x + jnp.asarray([1.0, jnp.inf])), "array with infinite"),
     ],
 )
 def test_what_has_no_enclosure_is_named(f, words):

@@ -334,7 +334,7 @@ def test_jumps_and_kinks_of_jax_functions():
         matrix = jnp.asarray(np.arange(6.0).reshape(2, 3))
         e = Enclosure(program_of(lambda x: jnp.max(matrix @ (x * jnp.arange(3.0)))))
         assert e.ball(exact(1.0)).contains(14)
-        assert e.values(np.array([1.0, 2.0])).tolist() == [14.0, 28.0]
+        assert e.program(np.array([1.0, 2.0])).tolist() == [14.0, 28.0]
         two = program_of(lambda x, y: x * y, names=("x", "y"))
         assert Enclosure(two).ball(hull(0, 1), exact(3)).contains(2)
 
@@ -344,3 +344,60 @@ def test_bad_functions():
         program_of(3)
     with pytest.raises(UsageError, match="takes 1 arguments; 2"):
         program_of(program_of("x"), names=("x", "y"))
+
+
+def test_a_jump_is_seen_where_both_sides_have_common_values():
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(True):
+        for f in (
+            lambda x: jnp.where(x > 0.5, x, -x),
+            lambda x: jnp.where(x > 0.3, x, 1 - 2 * x),
+            lambda x: jax.lax.cond(x < 0.25, lambda x: x, lambda x: 1 - x, x),
+        ):
+            with pytest.raises(DomainFault, match="jumps"):
+                Enclosure(program_of(f)).check(0, 1)
+        Enclosure(program_of(lambda x: jnp.where(x > 0.5, x, 1 - x))).check(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("f", "shape"), [(lambda x: x * np.ones(2), r"\(2,\)"), (lambda x: x[None], r"\(1,\)")]
+)
+def test_a_vector_is_no_value(f, shape):
+    import jax
+
+    with jax.enable_x64(True), pytest.raises(UsageError, match=f"shape {shape}"):
+        program_of(f)
+
+
+def test_folds_and_squares_of_constants_have_series():
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(True):
+        e = Enclosure(program_of(lambda x: jnp.max(jnp.stack([x, 0.5 - x])) + jnp.hypot(1.0, x)))
+        c = e.taylor(exact(0.75), 2)
+    assert [float(v.mid()) for v in c] == pytest.approx([2.0, 1.6, 0.256])
+    with pytest.raises(NotSmooth):
+        e.taylor(hull(0.2, 0.3), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "want"),
+    [
+        ("asinh", 0.75, [np.arcsinh(0.75), 0.8, -0.192]),
+        ("acosh", 1.25, [np.arccosh(1.25), 4 / 3, -40 / 27]),
+        ("atanh", 0.5, [np.arctanh(0.5), 4 / 3, 8 / 9]),
+        ("lgamma", 1.0, [0.0, -0.5772156649015329, np.pi**2 / 12]),
+    ],
+)
+def test_more_operations(name, x, want):
+    from infsup.core.program import Argument, Program, Step
+
+    e = Enclosure(Program((Argument("x"),), (Step(name, (0,)),), 1))
+    assert [float(c.mid()) for c in e.taylor(exact(x), 2)] == pytest.approx(want)
+    around = e.ball(hull(x - 0.01, x + 0.01))
+    assert all(around.contains(e.ball(exact(x + d))) for d in (-0.01, 0.0, 0.01))
+    with pytest.raises(DomainFault):
+        Enclosure(e.program).check(-1.5, 1.5) if name != "asinh" else e.ball(exact(np.inf))

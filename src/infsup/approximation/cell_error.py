@@ -103,7 +103,7 @@ def sup_error(
                     again += [(i, low, middle), (i, middle, high)]
             todo = again
     worst = int(np.argmax(top + extras))
-    total = max(float(top[worst] + extras[worst]), enough)
+    total = max(float(top[worst] + extras[worst]), reached * (1 + tolerance))
     return Found(np.maximum(top, (total - extras) * (1 - 2.0**-50)).tolist(), worst, point)
 
 

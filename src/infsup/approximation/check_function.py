@@ -222,9 +222,12 @@ def _compute(op: str, v: Any, params: Any, n: int, kinks: bool) -> arb_series:
         "cosh": lambda: (z.exp() + (-z).exp()) / 2,
         "acos": lambda: arb.pi() / 2 - z.asin(),
         "erfc": lambda: 1 - z.erf(),
+        "asinh": lambda: (z + (z * z + 1).sqrt()).log(),
+        "acosh": lambda: (z + (z * z - 1).sqrt()).log(),
+        "atanh": lambda: ((1 + z) / (1 - z)).log() / 2,
     }
     if op in named:
         return named[op]()
-    if op in ("exp", "log", "sin", "cos", "tan", "atan", "asin", "erf"):
+    if op in ("exp", "log", "sin", "cos", "tan", "atan", "asin", "erf", "lgamma"):
         return getattr(z, op)()
     raise FileRejected(f"f uses `{op}`, which this checker does not read")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infsup.core.program import in_float64, slots
+from infsup.core.program import Step, aligned, at_points, in_float64, slots
 
 Values = Callable[[np.ndarray], np.ndarray]
 CHECKS = 24
@@ -211,53 +211,49 @@ def stops_of(program: Any, a: float, b: float, points: int = 4001) -> list[float
     """
     x = np.linspace(a, b, points)
     found: set[float] = set()
-    for difference in _switches(program, x):
-        sign = np.sign(difference(x))
-        for i in np.flatnonzero(sign[:-1] * sign[1:] < 0):
-            found.add(_crossing(difference, float(x[i]), float(x[i + 1])))
-        found.update(float(v) for v in x[1:-1][sign[1:-1] == 0][:64])
+    with np.errstate(all="ignore"):
+        for step, value in _switches(program, x).items():
+            if not np.isfinite(value).all():
+                continue
+            sign = np.sign(value)
+            moves = np.flatnonzero(np.any(sign != sign[:1], axis=0))
+            sign = sign[:, moves]
+            row, column = np.nonzero(sign[:-1] * sign[1:] < 0)
+            if len(row):
+                found.update(_crossings(program, step, moves[column], x[row], x[row + 1]))
+            zero, _ = np.nonzero(sign[1:-1] == 0)
+            found.update(float(v) for v in x[1:-1][np.unique(zero)[:64]])
     inner = sorted(v for v in found if a < v < b)
     # more would be a function that is zero on a piece, or one that these cells cannot follow
     return [a, *inner, b] if len(inner) <= 512 else [a, b]
 
 
-def _switches(program: Any, x: np.ndarray) -> list[Values]:
-    """For each kink of the program, the function of x that is zero there."""
-    found: list[Values] = []
-
-    def at(slot: int) -> Values:
-        def value(x: np.ndarray) -> np.ndarray:
-            with np.errstate(all="ignore"):
-                got = slots(program, [np.asarray(x, np.float64)], in_float64)[slot]
-            return np.broadcast_to(np.asarray(got, np.float64), np.shape(x))
-
-        return value
-
-    for s in program.steps:
+def _switches(program: Any, x: np.ndarray, only: int | None = None) -> dict[int, np.ndarray]:
+    """For the steps that have a kink (or one of them) what is zero there: [points, entries]."""
+    values = slots(program, [x], at_points)
+    found = {}
+    for k, s in enumerate(program.steps):
+        if only not in (None, k):
+            continue
         if s.op in ("abs", "sign", "sqrt", "cbrt"):
-            found.append(at(s.args[0]))
+            difference = values[s.args[0]]
         elif s.op in ("maximum", "minimum", "lt", "le", "gt", "ge"):
-            first, second = at(s.args[0]), at(s.args[1])
-            found.append(lambda x, p=first, q=second: p(x) - q(x))
-    keep = []
-    for difference in found:
-        with np.errstate(all="ignore"):
-            try:
-                values = difference(x)
-            except ValueError:  # arrays inside the program
-                continue
-        if np.isfinite(values).all() and np.any(values != values[0]):
-            keep.append(difference)
-    return keep
-
-
-def _crossing(difference: Values, low: float, high: float) -> float:
-    sign = np.sign(difference(np.array([low]))[0])
-    while True:
-        middle = low + (high - low) / 2
-        if not low < middle < high:
-            return middle
-        if np.sign(difference(np.array([middle]))[0]) == sign:
-            low = middle
+            difference = in_float64(Step("sub", (0, 1)), aligned([values[i] for i in s.args]), {})
         else:
-            high = middle
+            continue
+        found[k] = np.broadcast_to(difference, (len(x), *difference.shape[1:])).reshape(len(x), -1)
+    return found
+
+
+def _crossings(
+    program: Any, step: int, column: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> list[float]:
+    """Where one entry of a step's difference, each between two points, changes its sign."""
+    at = np.arange(len(column))
+    before = np.sign(_switches(program, low, step)[step][at, column])
+    for _ in range(60):
+        middle = low + (high - low) / 2
+        sign = np.sign(_switches(program, middle, step)[step][at, column])
+        low = np.where((sign == before) | (sign == 0), middle, low)
+        high = np.where((sign != before) | (sign == 0), middle, high)
+    return [float(v) for v in high]

@@ -23,7 +23,7 @@ MAX_STEPS = 20_000
 
 _ONE = (
     "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh sinh cosh asin acos atan "
-    "logistic erf erfc cbrt not"
+    "asinh acosh atanh lgamma logistic erf erfc cbrt not"
 )
 _TWO = "add sub mul div maximum minimum power lt le gt ge eq ne and or"
 ELEMENTWISE = {
@@ -135,10 +135,13 @@ class Program:
             from infsup.core.tracing import evaluate_in_jax
 
             return evaluate_in_jax(self, args)
+        given = [np.asarray(a, np.float64) for a in args]
         with np.errstate(all="ignore"):
-            return np.asarray(
-                evaluate(self, [np.asarray(a, np.float64) for a in args], in_float64),
-            )[()]
+            if any(a.ndim for a in given) and not any(a.shape for a in self.ins):
+                given = np.broadcast_arrays(*given)
+                found = evaluate(self, [a.ravel() for a in given], at_points)
+                return np.broadcast_to(found, given[0].size).reshape(given[0].shape)
+            return np.asarray(evaluate(self, given, in_float64))[()]
 
 
 def _check_step(s: Step, slot: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -205,16 +208,13 @@ def _logistic(x: Any) -> Any:
     return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), 1 - 1 / (1 + np.exp(-np.abs(x))))
 
 
-def _erf(x: Any) -> Any:
-    import scipy.special
+def _special(name: str) -> Callable:
+    def value(x: Any) -> Any:
+        import scipy.special
 
-    return scipy.special.erf(x)
+        return getattr(scipy.special, name)(x)
 
-
-def _erfc(x: Any) -> Any:
-    import scipy.special
-
-    return scipy.special.erfc(x)
+    return value
 
 
 _NUMPY = (
@@ -232,8 +232,12 @@ _FLOAT64: dict[str, Callable] = {
     "div": np.divide,
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "logistic": _logistic,
-    "erf": _erf,
-    "erfc": _erfc,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "erf": _special("erf"),
+    "erfc": _special("erfc"),
+    "lgamma": _special("gammaln"),
     "lt": np.less,
     "le": np.less_equal,
     "gt": np.greater,
@@ -261,6 +265,42 @@ def in_float64(s: Step, args: list[Any], arrays: Mapping[str, np.ndarray]) -> An
     if s.op in STRUCTURAL:
         return restructure(s, args)
     return _FLOAT64[s.op](*args)
+
+
+def at_points(s: Step, args: list[Any], arrays: Mapping[str, np.ndarray]) -> Any:
+    """The same at many points at once: all values have a first axis, of the points or of length 1.
+
+    The arguments of the program are scalars.
+    """
+    if s.op in LEAVES:
+        return np.asarray(in_float64(s, args, arrays))[None]
+    if s.op not in STRUCTURAL:
+        return in_float64(s, aligned(args), arrays)
+    n = max(a.shape[0] for a in args)
+    if len(args) > 1:
+        args = [np.broadcast_to(a, (n, *a.shape[1:])) for a in args]
+    moved: dict[str, Any] = dict(s.params)
+    if "axes" in moved:
+        moved["axes"] = tuple(i + 1 for i in moved["axes"])
+    if s.op in ("broadcast", "transpose"):
+        moved["axes"] = (0, *moved["axes"])
+    for name, first in (("shape", n), ("start", 0), ("stop", n), ("stride", 1)):
+        if name in moved:
+            moved[name] = (first, *moved[name])
+    if s.op == "concatenate":
+        moved["axis"] += 1
+    if s.op == "dot":
+        contract, batch = (
+            tuple(tuple(i + 1 for i in side) for side in moved[k]) for k in ("contract", "batch")
+        )
+        moved |= {"contract": contract, "batch": tuple((0, *side) for side in batch)}
+    return restructure(Step(s.op, s.args, moved), args)
+
+
+def aligned(args: list[Any]) -> list[Any]:
+    """Arrays of one rank, so that their first axes meet."""
+    rank = max(a.ndim for a in args)
+    return [a.reshape(a.shape + (1,) * (rank - a.ndim)) for a in args]
 
 
 def restructure(s: Step, args: list[Any]) -> Any:
@@ -323,6 +363,8 @@ def describe(program: Program, slot: int, limit: int = 120) -> str:
         s = program.steps[i - len(program.ins)]
         if s.op == "number":
             return _number(s.params["value"])
+        if s.op == "array" and program.arrays[s.params["name"]].ndim == 0:
+            return str(program.arrays[s.params["name"]])
         if s.op in LEAVES:
             return s.params.get("name", s.op)
         inner = [go(a, (room - 4) // len(s.args)) for a in s.args]

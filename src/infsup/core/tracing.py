@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 
 from infsup.core.errors import UsageError
 from infsup.core.keys import is_key
@@ -15,7 +16,7 @@ from infsup.core.program import ELEMENTWISE, STRUCTURAL, Argument, Program, Step
 
 _AS_IT_IS = (
     "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh sinh cosh asin acos atan "
-    "logistic erf erfc cbrt add sub mul div lt le gt ge eq ne and or not"
+    "asinh acosh atanh lgamma logistic erf erfc cbrt add sub mul div lt le gt ge eq ne and or not"
 )
 _SAME = {
     **{name: name for name in _AS_IT_IS.split()},
@@ -28,6 +29,15 @@ _SAME = {
 _NOTHING = ("copy", "copy_p", "stop_gradient", "optimization_barrier", "reduce_precision", "pvary")
 MAX_LOOP = 256
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+_TRUTH = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not")
+_INSTEAD = {
+    "searchsorted": "jnp.interp for a table; jnp.where, or sums of jnp.maximum(x - knot, 0)**k, "
+    "for a spline",
+    "while": "a loop of a fixed number of steps, such as lax.fori_loop with numbers as its ends",
+    "argmax": "jnp.where",
+    "cond": "jnp.where, or lax.cond with a comparison",
+}
+"""What to write in place of a primitive, or of a function of jax.numpy."""
 
 
 def trace(f: Callable, *shapes: Any, names: Sequence[str] = (), text: str = "") -> Program:
@@ -62,6 +72,9 @@ def trace(f: Callable, *shapes: Any, names: Sequence[str] = (), text: str = "") 
         ) from e
     if len(closed.jaxpr.outvars) != 1:
         raise UsageError(f"`{label}` gives {len(closed.jaxpr.outvars)} arrays", "One is needed.")
+    kind = closed.jaxpr.outvars[0].aval.dtype
+    if kind == np.bool_ or kind.kind == "c":
+        raise UsageError(f"`{label}` gives {kind} values", "Real numbers are needed.")
     names = names or (["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))])
     writer = _Writer(label, len(shapes))
     ins = tuple(Argument(n, tuple(s.shape)) for n, s in zip(names, shapes, strict=True))
@@ -87,8 +100,8 @@ class _Writer(Writer):
             return self.array(a)
         a = a.astype(np.float64)
         if not np.isfinite(a).all():
-            if a.ndim == 0:
-                raise self.refuse("an infinite or undefined constant")
+            if a.ndim == 0:  # in comparisons and branches never taken, as jax.numpy guards itself
+                return self.array(a)
             raise self.refuse("an array with infinite or undefined entries")
         if a.ndim == 0:
             return self.put("number", value=Fraction(float(a)))
@@ -99,18 +112,19 @@ class _Writer(Writer):
 
     def array(self, a: np.ndarray) -> int:
         for name, b in self.arrays.items():
-            if a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b):
+            if a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes():
                 return self.put("array", name=name)
         name = f"c{len(self.arrays)}"
         self.arrays[name] = a
         return self.put("array", name=name)
 
-    def refuse(self, what: str) -> UsageError:
+    def refuse(self, what: str, instead: str = "write it with these") -> UsageError:
         return UsageError(
             f"`{self.label}` uses {what}, which has no enclosure",
             f"Known are {', '.join(sorted(set(ELEMENTWISE) - {'select', 'power_of'}))}, where, "
+            "interp of a table, cond of a comparison, "
             f"loops of up to {MAX_LOOP} steps, and sums, products and shapes of arrays.",
-            "write it with these; or give its Lipschitz constant where the problem takes one "
+            f"{instead}; or give its Lipschitz constant where the problem takes one "
             "(lipschitz=...)",
         )
 
@@ -133,11 +147,63 @@ class _Writer(Writer):
         name, p = eqn.primitive.name, eqn.params
         if name == "scan":
             return self.unroll(p, args, eqn)
+        if name == "cond":
+            return self.either(p["branches"], args, eqn)
+        called = str(p.get("name", "")).removeprefix("_")
+        if called == "searchsorted":
+            raise self.refuse("`jnp.searchsorted`", _INSTEAD["searchsorted"])
+        if called == "interp" and (table := self.table(args, eqn)) is not None:
+            return [table]
         inner = next((p[k] for k in _INNER if k in p), None)
         if inner is not None and name not in ("while", "cond"):
             consts = getattr(inner, "consts", ())
             return self.inline(getattr(inner, "jaxpr", inner), consts, args)
         return [self.one(name, p, args, eqn)]
+
+    def either(self, branches: Any, args: list[int], eqn: Any) -> list[int]:
+        """A choice between two programs by a comparison: both are written."""
+        which, given = args[0], args[1:]
+        known = which >= self.n_in and self.steps[which - self.n_in].op in _TRUTH
+        if len(branches) != 2 or not known:
+            raise self.refuse("`lax.switch` (a choice by an integer)", _INSTEAD["cond"])
+        no, yes = (self.inline(b.jaxpr, b.consts, given) for b in branches)
+        return [self.put("select", which, *pair) for pair in zip(no, yes, strict=True)]
+
+    def table(self, args: list[int], eqn: Any) -> int | None:
+        """`jnp.interp` at a number in a table of constants, constant beyond its ends.
+
+        f_0 + sum_k (f_{k+1} - f_k) (clip(x, x_k, x_{k+1}) - x_k) / (x_{k+1} - x_k), which is seen
+        to be continuous in any arithmetic.
+        """
+        if len(args) != 3 or eqn.invars[0].aval.shape:
+            return None
+        x, places, values = args
+        at = self.given(places)
+        if at is None or at.ndim != 1 or len(at) < 2 or not np.all(np.diff(at) > 0):
+            return None
+        outside = (at[0] - 1, at[-1] + 1)
+        found = [jaxpr_as_fun(eqn.params["jaxpr"])(v, at, at)[0] for v in outside]
+        if found != [at[0], at[-1]]:  # it extrapolates
+            return None
+        n = len(at)
+        low, high = (self.part(places, i, n - 1 + i) for i in (0, 1))
+        first, last = (self.part(values, i, n - 1 + i) for i in (0, 1))
+        wide = self.put("broadcast", x, shape=(n - 1,), axes=())
+        inside = self.put("minimum", self.put("maximum", wide, low), high)
+        slope = self.put("div", self.put("sub", last, first), self.put("sub", high, low))
+        rise = self.put("mul", slope, self.put("sub", inside, low))
+        start = self.put("reshape", self.part(values, 0, 1), shape=())
+        return self.put("add", start, self.put("sum", rise, axes=(0,)))
+
+    def part(self, slot: int, start: int, stop: int) -> int:
+        return self.put("slice", slot, start=(start,), stop=(stop,), stride=(1,))
+
+    def given(self, slot: int) -> np.ndarray | None:
+        """The entries of an array of constants."""
+        if slot < self.n_in:
+            return None
+        s = self.steps[slot - self.n_in]
+        return self.arrays[s.params["name"]] if s.op == "array" else None
 
     def unroll(self, p: Any, args: list[int], eqn: Any) -> list[int]:
         """A loop of fixed length, step by step."""
@@ -178,6 +244,26 @@ class _Writer(Writer):
         out = eqn.outvars[0].aval
         if name in _NOTHING:
             return args[0]
+        if name == "is_finite":
+            return self.put("eq", args[0], args[0])
+        if name in ("max", "min"):
+            # jax.numpy starts some folds from the infinite end
+            end = -math.inf if name == "max" else math.inf
+            for here, other in ((0, 1), (1, 0)):
+                known = self.given(args[here])
+                if known is not None and known.ndim == 0 and known == end:
+                    return args[other]
+        if name == "atan2":
+            # 2 atan(y / (|(x, y)| + x)), which is not defined where x <= 0 = y
+            y, x = args
+            squares = self.put("add", self.put("square", x), self.put("square", y))
+            below = self.put("add", self.put("sqrt", squares), x)
+            half = self.put("atan", self.put("div", y, below))
+            return self.put("add", half, half)
+        if name == "cumsum" and out.ndim == 1:
+            ones = np.tri(out.shape[0])
+            ones = ones.T if p["reverse"] else ones
+            return self.put("dot", self.array(ones), args[0], contract=((1,), (0,)), batch=((), ()))
         if name in _SAME:
             if name in ("and", "or", "not") and out.dtype != np.bool_:
                 raise self.refuse(f"`{name}` on integers")
@@ -242,7 +328,7 @@ class _Writer(Writer):
                 [-1 if i == axis else 1 for i in range(len(shape))]
             )
             return self.constant(np.broadcast_to(ramp, shape))
-        raise self.refuse(f"the primitive `{name}`")
+        raise self.refuse(f"the primitive `{name}`", *[_INSTEAD[name]] if name in _INSTEAD else [])
 
     def number(self, slot: int) -> Fraction | None:
         if slot < self.n_in:
@@ -288,6 +374,10 @@ _IN_JAX: dict[str, Callable] = {
     "asin": jnp.arcsin,
     "acos": jnp.arccos,
     "atan": jnp.arctan,
+    "asinh": jnp.arcsinh,
+    "acosh": jnp.arccosh,
+    "atanh": jnp.arctanh,
+    "lgamma": jax.lax.lgamma,
     "rsqrt": jax.lax.rsqrt,
     "logistic": jax.nn.sigmoid,
     "erf": jax.scipy.special.erf,

@@ -115,7 +115,15 @@ def program_of(f: Any, names: Sequence[str] = ("x",)) -> Program:
         from infsup.core.tracing import trace
 
         require_64_bit("The program of a JAX function", "Its constants would be cut to 32 bits.")
-        program = trace(f, *(jax.ShapeDtypeStruct((), np.float64) for _ in names), names=names)
+        numbers = [jax.ShapeDtypeStruct((), np.float64) for _ in names]
+        program = trace(f, *numbers, names=names)
+        shape = getattr(jax.eval_shape(f, *numbers), "shape", ())
+        if shape:
+            raise UsageError(
+                f"`f` gives an array of shape {shape}",
+                "A function whose values are numbers is asked for, each component by itself.",
+                "lambda x: f(x)[0]",
+            )
     else:
         raise UsageError(
             f"`f` is a {type(f).__name__}",
@@ -139,21 +147,6 @@ class Enclosure:
 
     def __init__(self, program: Program, bits: int = PRECISION):
         self.program, self.bits = program, bits
-        self._plain = not any(s.op in STRUCTURAL or s.op == "array" for s in program.steps)
-
-    def values(self, x: Any, *more: Any) -> np.ndarray:
-        """The function in float64, without proof: for search only.
-
-        Args:
-            x: [...].
-            more: one such array for each further argument.
-        """
-        args = [np.asarray(a, np.float64) for a in (x, *more)]
-        if self._plain:
-            return np.broadcast_to(
-                self.program(*args), np.broadcast_shapes(*(a.shape for a in args))
-            )
-        return np.vectorize(self.program, otypes=[np.float64])(*args)
 
     def ball(self, *x: arb) -> arb:
         """A ball that contains the function at all points of the balls.
@@ -223,7 +216,7 @@ class Enclosure:
                     self._run((hull(low, high),), arithmetic, (low, high))
             except DomainFault as e:
                 fault = e
-            if fault is None and not arithmetic.jumps and (last or not arithmetic.touches):
+            if fault is None and not arithmetic.jumps and (last or not arithmetic.unsure):
                 continue
             if not last:
                 todo += [(low, mid), (mid, high)]
@@ -287,7 +280,7 @@ def _nearly_not_negative(x: arb) -> bool:
     return x.lower() >= -slack
 
 
-_INCREASING = ("exp", "expm1", "sinh", "tanh", "atan", "erf")
+_INCREASING = ("exp", "expm1", "sinh", "tanh", "atan", "asinh", "erf")
 
 
 def increasing(f: Callable[[arb], arb], x: arb) -> arb:
@@ -306,8 +299,8 @@ class _Balls:
     def __init__(self):
         self.at = -1
         self.jumps, self.jumped = False, -1
-        self.touches = False
-        """Whether an argument touches the end of an operation's domain, up to rounding."""
+        self.unsure = False
+        """Whether smaller boxes are needed to see a jump, or the end of an operation's domain."""
 
     def __call__(self, s: Step, args: list[Any], arrays: Mapping[str, np.ndarray]) -> Any:
         self.at += 1
@@ -352,7 +345,7 @@ class _Balls:
         pair = self.lifted(Step("maximum" if s.op == "largest" else "minimum", (0, 1)))
         for axis in sorted(s.params["axes"], reverse=True):
             x = np.frompyfunc(pair, 2, 1).reduce(x, axis=axis)
-            x = np.asarray(x, object)
+            x = x if isinstance(x, np.ndarray) else _boxed(x)  # a series has a length
         return x.item() if x.ndim == 0 else x
 
     def select(self, condition: Any, no: Any, yes: Any) -> Any:
@@ -369,9 +362,10 @@ class _Balls:
             return fault
         if isinstance(no, (bool, type(None))):
             return no if no == yes else None
-        size = 1e-9 * (abs(no).upper() + abs(yes).upper())
-        if abs(no - yes) > size:
+        size, gap = 1e-9 * (abs(no).upper() + abs(yes).upper()), abs(no - yes)
+        if gap > size:
             self.jump()
+        self.unsure |= not gap <= size
         return no.union(yes)
 
     def one(self, s: Step, v: Sequence[Any]) -> Any:
@@ -451,7 +445,7 @@ class _Balls:
         if not _nearly_not_negative(x):
             raise _Undefined("its argument is or may be negative")
         low = x.lower()
-        self.touches |= not low >= 0
+        self.unsure |= not low >= 0
         return (low if low > 0 else arb(0)), x.upper()
 
     def op_sqrt(self, x):
@@ -489,9 +483,24 @@ class _Balls:
         """An inverse of sine or cosine, monotone, on [-1, 1]."""
         if not (_nearly_not_negative(1 - x) and _nearly_not_negative(1 + x)):
             raise _Undefined("its argument is or may be outside [-1, 1]")
-        self.touches |= not -1 <= x <= 1
+        self.unsure |= not -1 <= x <= 1
         ends = [max(arb(-1), min(arb(1), end)) for end in (x.lower(), x.upper())]
         return f(ends[0]).union(f(ends[1]))
+
+    def op_acosh(self, x):
+        self.not_negative(x - 1)
+        ends = [arb(1) if not end > 1 else end for end in (x.lower(), x.upper())]
+        return ends[0].acosh().union(ends[1].acosh())
+
+    def op_atanh(self, x):
+        if not -1 < x < 1:
+            raise _Undefined("its argument is or may be outside (-1, 1)")
+        return increasing(arb.atanh, x)
+
+    def op_lgamma(self, x):
+        if not self.head(x) > 0:
+            raise _Undefined("its argument is or may be 0 or negative")
+        return x.lgamma()
 
     def op_logistic(self, x):
         return increasing(lambda v: 1 / (1 + (-v).exp()), x)
@@ -589,6 +598,8 @@ class _Series(_Balls):
 
     def lead(self, x: Any, value: arb) -> Any:
         """The series with another, tighter, leading coefficient."""
+        if isinstance(x, arb):
+            return value
         return arb_series([value, *x.coeffs()[1:]], prec=self.n + 1)
 
     def either(self, no: Any, yes: Any) -> Any:
@@ -613,6 +624,8 @@ class _Series(_Balls):
         head = super().named(op, (self.head(x),))
         if op == "atan":
             return self.integrated(x, head, 1 / (1 + self.op_square(x)))
+        if op == "asinh":
+            return self.integrated(x, head, (1 + self.op_square(x)).rsqrt())
         if op == "erf":
             scale = 2 / arb.pi().sqrt()
             return self.integrated(x, head, (-self.op_square(x)).exp() * scale)
@@ -709,6 +722,19 @@ class _Series(_Balls):
         if isinstance(x, arb):
             return super().op_acos(x)
         return arb.pi() / 2 - self.inside(x).asin()
+
+    def op_acosh(self, x):
+        if isinstance(x, arb):
+            return super().op_acosh(x)
+        self.positive(x - 1)
+        slope = (self.op_square(x) - 1).rsqrt()
+        return self.integrated(x, super().op_acosh(self.head(x)), slope)
+
+    def op_atanh(self, x):
+        if isinstance(x, arb):
+            return super().op_atanh(x)
+        head = super().op_atanh(self.head(x))
+        return self.integrated(x, head, 1 / (1 - self.op_square(x)))
 
     def inside(self, x: Any) -> Any:
         head = self.head(x)

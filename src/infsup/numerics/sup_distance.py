@@ -44,7 +44,8 @@ ORDER = 10
 MAX_BLOCKS = 20_000
 MAX_ROUNDS = 60
 MAX_EXACT = 400
-"""Cells that are done in rational arithmetic."""
+MAX_PRODUCTS = 1_500_000
+"""Cells that are done in rational arithmetic, and about how many products that may take."""
 CANDIDATES = 8
 """Points at which the lower end is evaluated in balls."""
 
@@ -163,7 +164,7 @@ class _Search:
         p = p[np.linspace(0, len(p) - 1, min(len(p), 1025)).astype(int)]
         p = np.union1d(p, np.linspace(self.a, self.b, 257))
         with np.errstate(all="ignore"):
-            f = np.asarray(self.f.values(p), np.float64)
+            f = np.asarray(self.f.program(p), np.float64)
             n = values(self.levels, self.out, p)
             d = np.abs(f - n)
         good = np.isfinite(d)
@@ -220,6 +221,13 @@ class _Search:
                 except NotSmooth:
                     rest, kind = abs(self.f.ball(box) - value), 2
             return mid, kind, *_rounded([value], rest, r)
+        except NotSmooth:
+            if last:
+                raise TooMuchWork(
+                    "the function's values leave the range of floats on this interval",
+                    remedy="a shorter interval",
+                ) from None
+            return None
         except DomainFault:
             if last or self.fails_at(centre):
                 raise
@@ -247,6 +255,15 @@ class _Search:
 
     def bounds(self, c: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Upper and lower bounds of |f - N| on cells, and what their distance is made of."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            got = self._bounds(c)
+        # beyond the range of floats nothing is known
+        got["up"] = np.nan_to_num(got["up"], nan=np.inf, posinf=np.inf)
+        got["low"] = np.nan_to_num(got["low"], nan=0.0)
+        got["place"] = np.where(np.isnan(got["place"]), c["xl"], got["place"])
+        return got
+
+    def _bounds(self, c: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         mids, coefficients, sizes = self.blocks.arrays()
         k = c["block"]
         mid, poly, (rest, a0, a2, a3) = mids[k], coefficients[k], sizes[k].T
@@ -286,7 +303,9 @@ class _Search:
 
     def refine(self) -> SupDistance:
         """Bisects what decides the supremum until the bracket is narrow."""
-        active, best, budget_exact = self.cells, 0.0, MAX_EXACT
+        active, best = self.cells, 0.0
+        weights = sum(np.count_nonzero(w) + len(c) for w, c in (*self.levels, self.out))
+        budget_exact = min(MAX_EXACT, MAX_PRODUCTS // max(weights, 1))
         rounding = float(np.max(self.cells["r"], initial=0.0))
         for turn in range(MAX_ROUNDS):
             got = self.bounds(active)
@@ -460,7 +479,7 @@ def error_curve(
     x = breakpoints(levels, out, np.array([a, b]))
     x = x[np.linspace(0, len(x) - 1, min(len(x), n)).astype(int)]
     x = np.union1d(x, np.linspace(a, b, n))
-    return x, np.asarray(enclosure.values(x), np.float64), values(levels, out, x)
+    return x, np.asarray(enclosure.program(x), np.float64), values(levels, out, x)
 
 
 def in_balls(levels: Levels, out: tuple[Any, Any], x: list[float]) -> list[arb]:
@@ -524,12 +543,18 @@ def _rounded(head: list[arb], rest: arb, r: float) -> tuple[np.ndarray, tuple[fl
         total = total + (c - arb(middle[k])).abs_upper() * power
         power = power * radius
     k = np.arange(ORDER + 1)
-    powers = r ** k.astype(np.float64)
     size = np.abs(middle)
     wide = 1 + 64 * UNIT
-    zero = float(size @ powers) * wide
-    second = float((size * k * (k - 1))[2:] @ powers[:-2]) * wide
-    third = float((size * k * (k - 1) * (k - 2))[3:] @ powers[:-3]) * wide
+    with np.errstate(over="ignore", invalid="ignore"):
+        powers = r ** k.astype(np.float64)
+
+        def total_of(c: np.ndarray) -> float:
+            # a power beyond the range of floats does not matter where its coefficient is 0
+            return float(np.where(c > 0, c * powers[: len(c)], 0.0).sum()) * wide
+
+        zero = total_of(size)
+        second = total_of((size * k * (k - 1))[2:])
+        third = total_of((size * k * (k - 1) * (k - 2))[3:])
     found = upper(total)
     if not math.isfinite(found + zero + second + third):
         raise NotSmooth("a value beyond the range of floats")
@@ -553,8 +578,9 @@ def _peak(left: np.ndarray, right: np.ndarray, c: np.ndarray) -> tuple[np.ndarra
     slope = right - left
     inner = np.abs(slope) < c
     safe = np.where(inner, c, 1.0)
-    vertex = (left + right) / 2 + safe / 4 + slope * slope / (4 * safe)
-    place = np.where(inner, 0.5 + slope / (2 * safe), np.where(slope > 0, 1.0, 0.0))
+    share = np.where(inner, slope, 0.0) / safe
+    vertex = (left + right) / 2 + safe / 4 + slope * (share / 4)
+    place = np.where(inner, 0.5 + share / 2, np.where(slope > 0, 1.0, 0.0))
     return np.where(inner, vertex, np.maximum(left, right)), place
 
 
