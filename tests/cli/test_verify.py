@@ -154,6 +154,15 @@ def test_a_variant_that_cannot_break_is_a_failure(mine, tmp_path):
     ]
 
 
+def test_the_next_command_finds_its_folder(mine, tmp_path):
+    said = mine("verify", "Z02", "-o", "my runs", "--quick")
+    assert said.code == 1
+    words = said.out.splitlines()[-1].split(maxsplit=1)[1]
+    assert words == "infsup verify --failed --quick -o 'my runs'"
+    (tmp_path / "repaired").touch()
+    assert mine("verify", "--failed", "--quick", "-o", "my runs").code == 0
+
+
 def test_list_and_explain_run_nothing(shell, tmp_path):
     said = shell("verify", "--list", "control")
     assert said.code == 0

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 SECONDS = {"quick": 120.0, "default": 240.0, "full": 1800.0}
 """What one check may take before it counts as hung."""
+
+HOME = pathlib.Path("runs/verify")
+"""Where the record goes."""
 
 WORDS = {"certified": "held", "refuted": "refuted"}
 """Verdict -> word of the count, where it is another."""
@@ -61,7 +65,7 @@ def verify(
     show: Annotated[bool, typer.Option("--list", help="Only print ids and titles.")] = False,
     output: Annotated[
         pathlib.Path, typer.Option("--output", "-o", metavar="DIR", help="Where verify.json goes.")
-    ] = pathlib.Path("runs/verify"),
+    ] = HOME,
     key: Annotated[int, typer.Option(help="Of all random draws, in [0, 2^32).")] = 0,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 2,
     timeout: Annotated[
@@ -341,6 +345,8 @@ def _summary(
     screen.lines([text + " " * gap + took] if gap >= 2 else [text, took])
     if ill:
         flags = ["--failed", "--broken" * broken, f"--{size}" * (size != "default")]
+        if path.parent != HOME:
+            flags.append(f"-o {shlex.quote(str(path.parent))}")
         after = " ".join(["infsup verify", *(f for f in flags if f)])
     else:
         after = "infsup verify" if broken else "infsup report --open"

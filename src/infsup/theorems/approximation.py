@@ -50,7 +50,7 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
         c = np.linalg.lstsq(features, np.abs(x), rcond=None)[0]
         return float(np.abs(features @ c - np.abs(x)).max())
 
-    repeats = pick(size, 5, 50, 500)
+    repeats = pick(size, 5, 20, 100)
     cubic = np.array([min(fitted(w, True) for _ in range(repeats)) for w in widths.tolist()])
     relus = np.array([min(fitted(w, False) for _ in range(repeats)) for w in widths.tolist()])
     two = ReLUNetwork(
@@ -329,7 +329,7 @@ def patched_taylor(size, key, broken=False):
     and all 2^d remainders at c are (-d/(2N))^n. With N a power of two float64 computes this without
     rounding. Right constant: 2^d patches, each with weight 1 and |x_k - m_k/N| < 1/N. The sine's
     error is enclosed on boxes: Taylor's remainder in balls, and weights at the ends, as it is
-    affine in each. Broken: half sides 2/(3N) taken for 1/N, that is (d/3)^n in place of (d/2)^n.
+    affine in each. Broken: (d/3)^n, as if a patch ended where the next one begins.
     """
     from infsup.approximation import taylor_patches
 

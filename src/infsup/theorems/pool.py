@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -88,6 +89,7 @@ class Worker:
     def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         """The answer to a request, or why there is none."""
         why = self._start()
+        begun = time.monotonic()
         line = ""
         if not why:
             process = self.process
@@ -100,7 +102,7 @@ class Worker:
                 why = f"no answer after {timeout:g} s" if late else ""
         if line.endswith("\n"):
             return json.loads(line)
-        seconds = timeout if why else 0.0
+        seconds = round(time.monotonic() - begun, 3)
         why = why or self._last_words()
         self.kill()
         return {**failure(why), "seconds": seconds}
