@@ -172,16 +172,21 @@ def units_of(p: int, cells: int, levels: tuple[int, ...]) -> int:
 def plan(f: Any, stops: list[float], p: int, eps: float, most: int) -> Plan | None:
     """The cheapest plan of degree p for an error of about eps, or None beyond `most` units."""
     best: Plan | None = None
-    tried: set[int] = set()
-    for split in SPLITS:
+    count, fewest = 0, ()
+    for i, split in enumerate(SPLITS):
+        if best is not None:
+            # about so many cells more; their squares are no smaller than if cells had no error
+            growth = (SPLITS[i - 1] / split) ** (1 / (p + 1))
+            if units_of(p, int(0.98 * growth * count), fewest) >= best.units:
+                break
         room = (best.units if best else most) // 2
         cells = graded(f, stops, p, split * eps, room)
         if cells is None:
             break
-        if len(cells) in tried:
+        if len(cells) == count:
             continue
-        tried.add(len(cells))
-        if len(cells) <= MANY:
+        count = len(cells)
+        if count <= MANY:
             cells = equal(f, stops, p, cells, split * eps)
         levels = _levels(p, cells, eps)
         if levels is None:
@@ -189,6 +194,7 @@ def plan(f: Any, stops: list[float], p: int, eps: float, most: int) -> Plan | No
         units = units_of(p, len(cells), levels)
         if units <= most and (best is None or units < best.units):
             best = Plan(p, cells, levels, units)
+            fewest = _levels(p, [c._replace(error=0.0) for c in cells], eps) or levels
     return best
 
 
@@ -362,6 +368,8 @@ def _gated(
             sign = -1 if row[0] > 0 else 1
         mine = [sign * c for c in row]
         mine[0] -= lift
+        if not any(mine):  # with the lift there is nothing left to add
+            continue
         const = -mine[0] - (mine[2] if p > 2 else 0)
         steep = sum((abs(c) * s for c, s in zip(mine, slopes, strict=True)), Fraction(0))
         parts: list[tuple[Fraction, int]] = [(c, squares[k]) for k, c in enumerate(mine, 1)]
