@@ -105,7 +105,7 @@ def test_how_to_choose_names_every_problem_of_the_gallery(gathered):
 
     text = (gathered / "choose.md").read_text("utf-8")
     for name in GALLERY:
-        assert f"| `{name}` |" in text
+        assert f"| [`{name}`](gallery.md#{name}) |" in text
 
 
 def _all(folder):

@@ -138,13 +138,13 @@ def choose() -> str:
         "and why; `solve(problem)` takes them. Any of them can be named instead: "
         "`solve(problem, method, bounds=(...,))`.",
         "## What is chosen for the problems of the gallery",
-        "| problem | question | method | bounds | because |\n|---|---|---|---|---|",
+        "| problem | method | bounds | because |\n|---|---|---|---|",
     ]
-    for name, entry in GALLERY.items():
+    for name in GALLERY:
         choice = infsup.choose(infsup.problem(name))
         method = f"`{type(choice.method).__name__}`" if choice.method else "–"
         bounds = ", ".join(f"`{type(b).__name__}`" for b in choice.bounds)
-        row = (f"`{name}`", entry.title, method, bounds, choice.why)
+        row = (f"[`{name}`](gallery.md#{name})", method, bounds, choice.why)
         parts[-1] += "\n| " + " | ".join(map(cell, row)) + " |"
     for pillar in PILLARS:
         if not has(pillar):
@@ -231,13 +231,14 @@ def details(title: str, code: str) -> str:
 def gallery() -> str:
     import infsup
     from infsup.problems import GALLERY
+    from infsup.report.math import inline, prose
     from infsup.report.solution_card import solution_card
     from infsup.report.stops import Stop, read_stop
 
     parts = [
         "# Gallery",
-        "Each was solved with the code of this site, by the command below it; what it rests "
-        "on is printed by the same command.",
+        "Each was solved with the code of this site, by the command that stands with it; below "
+        "its picture is what the command prints.",
     ]
     for name in GALLERY:
         place = SOLVED / source_hash() / name
@@ -247,9 +248,14 @@ def gallery() -> str:
         stop = read_stop(place)
         assert isinstance(stop, Stop), stop
         print(f"gallery: {name}, {stop.certificate!r}", flush=True)
-        parts.append(f"## {stop.title} {{ #{name} }}\n\n{stop.question}")
-        parts.append(solution_card(stop))
+        entry = GALLERY[name]
+        parts.append(f"## {stop.title} {{ #{name} }}\n\n{entry.title}")
+        parts.append(f"<div>{prose(entry.statement)}</div>")
+        parts.append(f"<p><b>Truth.</b> {inline(entry.truth)}</p>")
+        parts.append(f"<p><b>Source.</b> {html.escape(entry.source)}.</p>")
         parts.append(f"```sh\n{stop.commands[0]}\n```")
+        parts.append(solution_card(stop))
+        parts.append(f"```text\n{stop.certificate}\n```")
     for other in SOLVED.iterdir():
         if other.name != source_hash():
             shutil.rmtree(other)

@@ -39,6 +39,13 @@ def test_names():
     assert names("nobody1999") == "Nobody 1999"
 
 
+def test_two_works_of_one_year_are_told_apart():
+    said = {names("song2021maximum"), names("song2021scorebased")}
+    assert said == {"Song et al. 2021a", "Song et al. 2021b"}
+    shown = [names(key) for key in bibliography()]
+    assert len(shown) == len(set(shown))
+
+
 def test_texts():
     text = "Lemma [nesterov2018lectures, (1.2.13)]; [0, 1]; [x]"
     assert cited(text) == "Lemma Nesterov 2018, (1.2.13); [0, 1]; [x]"

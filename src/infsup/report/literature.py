@@ -36,7 +36,16 @@ def parsed(text: str) -> dict[str, dict[str, str]]:
 
 
 def names(key: str) -> str:
-    """`Yarotsky 2017` for `yarotsky2017error`; from the key itself where the work is unknown."""
+    """`Yarotsky 2017` for `yarotsky2017error`; from the key itself where the work is unknown.
+
+    Two works of the same authors and year get letters, in the order of their keys.
+    """
+    alike = sorted(k for k in bibliography() if _names(k) == _names(key))
+    letter = chr(ord("a") + alike.index(key)) if len(alike) > 1 else ""
+    return _names(key) + letter
+
+
+def _names(key: str) -> str:
     entry = bibliography().get(key)
     if entry is None:
         author, year = re.match(r"([a-z]+)(\d{4})", key).groups()  # type: ignore[union-attr]
