@@ -62,6 +62,15 @@ def make(code, **names):
     return space["f"]
 
 
+def made(body, **names):
+    """An instance of a user's problem whose class has this body; all of them share one name."""
+    space = {"isp": isp, "jnp": jnp, "eqx": eqx, "__name__": "user", **names}
+    lines = "\n".join("    " + line for line in body.splitlines())
+    base = "class Base(isp.Problem):\n    asks = None\n    def parent(self): return 1\n"
+    exec(compile(f"{base}class C(Base):\n    w: float = 1.0\n{lines}", "user.py", "exec"), space)
+    return object.__new__(space["C"])
+
+
 def closure(*held):
     return lambda x: (x, held)
 
@@ -174,6 +183,29 @@ DIFFERENT = {
         make("def f(x): return f(x + 1)"),
         make("async def f(x): return x + 1"),
     ),
+    "classes": (
+        made("pass"),
+        made("def go(self): return 1"),
+        made("def go(self): return 2"),
+        made("def go(self): return super().go()"),
+        made("def go(self): return self.inner()\ndef inner(self): return 3"),
+        made("def go(self): return self.inner()\ndef inner(self): return 4"),
+        made("@property\ndef go(self): return 1"),
+        made("@property\ndef go(self): return 2"),
+        made("@staticmethod\ndef go(): return 1"),
+        made("@classmethod\ndef go(cls): return 2"),
+        made("@eqx.filter_jit\ndef go(self): return 3"),
+        made("@eqx.filter_jit\ndef go(self): return 4"),
+        made("every = 1"),
+        made("every = 2"),
+        made("def parent(self): return 2"),
+        made("def go(self): return f()", f=plus(1)),
+        made("def go(self): return f()", f=plus(2)),
+        made("def __call__(self): return 1"),
+        made("def __check_init__(self): raise ValueError"),
+        made("def __init__(self): self.w = 2.0"),
+        made("def __init__(self): self.w = 3.0"),
+    ),
     "one line": (lambda x: x + 1, lambda x: x + 2, lambda x: x * 1, lambda x, y: x + 1),
     "closures": (closure(1), closure(2), closure(1, 2), closure(np.ones(2)), closure(np.zeros(2))),
     "partials": (
@@ -222,6 +254,7 @@ DIFFERENT = {
 }
 
 TWICE = {
+    "classes": lambda: made("def go(self): return super().go()\ndef s(self): return C", C=type),
     "numbers": lambda: (1, -0.0, math.nan, "é", Fraction(1, 3), 10**400),
     "sets": lambda: ({"a", "b", "c", (1, 2)}, frozenset("xyz"), {"b": 1, "a": {2: 3}}),
     "arrays": lambda: [np.arange(4), jnp.ones(2), jax.random.key(3), np.array([1, None])],
@@ -351,7 +384,13 @@ def test_prints_agree_across_processes():
 
 @pytest.mark.parametrize(
     ("part", "group"),
-    [("function", "closures"), ("function", "code"), ("thing", "partials"), ("thing", "rules")],
+    [
+        ("function", "closures"),
+        ("function", "code"),
+        ("own_class", "classes"),
+        ("thing", "partials"),
+        ("thing", "rules"),
+    ],
 )
 def test_a_print_that_overlooks_a_part_is_found(part, group, monkeypatch):
     def by_name(self, x):

@@ -223,3 +223,19 @@ def test_checkpoints_are_sparse_in_time(tmp_path):
     assert path.exists()
     assert time.monotonic() - before < 30
     assert np.isfinite(isp.solve(bowl(), NoisyDescent(), bounds=(Distance(),), resume=path).steps)
+
+
+def test_a_run_whose_code_was_edited_is_not_resumed(tmp_path):
+    def edited(by):
+        class Own(NoisyDescent):
+            def step(self, problem, state, key):
+                state, seen = NoisyDescent.step(self, problem, state, key)
+                return state._replace(w=state.w + by), seen
+
+        return Own(steps=20)
+
+    path = tmp_path / "run"
+    isp.solve(bowl(), edited(0.0), bounds=(Distance(),), checkpoint=path)
+    isp.solve(bowl(), edited(0.0), bounds=(Distance(),), resume=path)
+    with pytest.raises(FileRejected, match="another problem, method"):
+        isp.solve(bowl(), edited(1.0), bounds=(Distance(),), resume=path)

@@ -5,6 +5,7 @@ import platform
 import time
 import warnings
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 import equinox as eqx
@@ -42,9 +43,11 @@ class Checkpoint:
 
 def surroundings() -> dict[str, Any]:
     """What must agree for a resumed run to end in the same bytes."""
+    import infsup
+
     return {
-        "jax": jax.__version__,
-        "equinox": eqx.__version__,
+        **{name: metadata.version(name) for name in ("jax", "equinox", "optax", "numpy")},
+        "infsup": infsup.__version__,
         "machine": platform.machine(),
         "backend": jax.default_backend(),
         "devices": jax.local_device_count(),

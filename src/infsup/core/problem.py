@@ -75,9 +75,10 @@ def fingerprint(tree: Any) -> str:
     """SHA-256 over canonical text of the structure and the bytes of the arrays (16 hex digits).
 
     Two objects agree exactly when types (by name), static fields, array bytes and the code of
-    functions agree, with what functions close over and the global values that they name. Modules
-    with arrays neither hash nor compare; this serves resume, cache and ledger. Functions of
-    libraries count by name: their version stands beside the fingerprint.
+    functions agree, with what functions close over and the global values that they name; likewise
+    the methods and constants of classes. Modules with arrays neither hash nor compare; this serves
+    resume, cache and ledger. Functions of libraries, and classes of libraries and of infsup, count
+    by name: their versions stand beside the fingerprint.
     """
     return _Print().of(tree)
 
@@ -94,6 +95,7 @@ class _Print:
     def __init__(self):
         self.hash = hashlib.sha256()
         self.inside: dict[int, int] = {}
+        self.classes: dict[type, str] = {}
 
     def of(self, x: Any) -> str:
         self.feed(x)
@@ -112,7 +114,7 @@ class _Print:
             self.array(np.asarray(x))
         elif isinstance(x, types.CodeType):
             self.code(x)
-        elif isinstance(x, type):
+        elif isinstance(x, type) and _library(x):
             self.put("class", x.__module__, x.__qualname__)
         elif id(x) in self.inside:
             # a function that calls itself, a list that holds itself: said by how far up it began
@@ -129,7 +131,9 @@ class _Print:
                 del self.inside[id(x)]
 
     def compound(self, x: Any) -> None:
-        if isinstance(x, (tuple, list)):
+        if isinstance(x, type):
+            self.own_class(x)
+        elif isinstance(x, (tuple, list)):
             self.put(type(x).__name__, len(x))
             for v in x:
                 self.feed(v)
@@ -141,7 +145,7 @@ class _Print:
                 self.feed(k)
                 self.feed(x[k])
         elif dataclasses.is_dataclass(x):
-            self.put("record", type(x).__module__, type(x).__qualname__)
+            self.feed(type(x))
             for f in dataclasses.fields(x):
                 self.put(f.name)
                 self.feed(getattr(x, f.name, None))
@@ -157,6 +161,26 @@ class _Print:
             self.put("shape", x.shape, x.dtype)
         else:
             self.thing(x)
+
+    def own_class(self, cls: type) -> None:
+        """A class of the user's: its name, and what it and those before it define."""
+        if cls not in self.classes:
+            inner = _Print()
+            inner.inside, inner.classes = self.inside, self.classes
+            inner.put("class", cls.__module__, cls.__qualname__)
+            fields = getattr(cls, "__dataclass_fields__", {})
+            for c in cls.__mro__:
+                if _library(c):
+                    inner.put("under", c.__module__, c.__qualname__)
+                    continue
+                made = getattr(vars(c).get("__dataclass_params__"), "init", False)
+                for name, value in sorted(vars(c).items()):
+                    if name not in fields and not (name == "__init__" and made):
+                        for part in _defined(name, value):
+                            inner.put("defines", name, type(value).__name__)
+                            inner.feed(part)
+            self.classes[cls] = inner.hash.hexdigest()
+        self.put(self.classes[cls])
 
     def array(self, a: np.ndarray) -> None:
         self.put("array", a.dtype, a.shape)
@@ -196,7 +220,8 @@ class _Print:
         """An object of a foreign class: what it wraps, or what pickling would keep of it."""
         name = getattr(x, "__qualname__", None) or getattr(x, "__name__", "")
         cls, module = type(x), getattr(x, "__module__", "")
-        self.put("object", cls.__module__, cls.__qualname__, module, name)
+        self.put("object", module, name)
+        self.feed(cls)
         inner = getattr(x, "__wrapped__", None)
         if isinstance(inner, types.FunctionType) and type(x).__module__.startswith("jaxlib"):
             self.feed(inner)  # a jitted function; its caches are no part of it
@@ -216,8 +241,26 @@ class _Print:
 
 
 _CONSTANTS = (bool, int, float, complex, str, bytes, tuple, np.ndarray, np.generic, jax.Array)
-_CONSTANTS += (types.FunctionType, eqx.Module)
+_CONSTANTS += (types.FunctionType, eqx.Module, type)
 """Globals that count as part of a function that names them; modules and containers do not."""
+
+_WRITTEN_BY_PYTHON = ("__eq__", "__hash__", "__repr__", "__replace__", "__setattr__", "__delattr__")
+
+
+def _library(cls: type) -> bool:
+    """Whether a class counts by name: its code is that of a version."""
+    return cls.__module__.split(".")[0] in {*_LIBRARIES, "builtins", "infsup"}
+
+
+def _defined(name: str, value: Any) -> list[Any]:
+    """The functions and constants in one entry of a class's body."""
+    if isinstance(value, property):
+        return [f for f in (value.fget, value.fset) if f is not None]
+    value = getattr(value, "__func__", value)  # of a static or class method
+    value = getattr(value, "__wrapped__", value)
+    if isinstance(value, types.FunctionType):
+        return [] if name in _WRITTEN_BY_PYTHON else [value]
+    return [value] if isinstance(value, _CONSTANTS) and not name.startswith("_") else []
 
 
 def _global_names(code: types.CodeType) -> set[str]:
