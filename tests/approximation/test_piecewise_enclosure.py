@@ -267,7 +267,7 @@ def test_no_network_beats_the_count():
         f = Enclosure(program_of(text))
         for n in (4, 40):
             knots = np.linspace(*on, n + 1)
-            y = f.values(knots)
+            y = f.program(knots)
             slope = np.diff(y) / np.diff(knots)
             jumps = np.concatenate([[0.0, slope[0]], np.diff(slope)])[None]
             levels = [(np.ones((n, 1)), -knots[:-1])]

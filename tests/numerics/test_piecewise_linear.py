@@ -1,6 +1,7 @@
 """The engine of piecewise-linear functions, against rational arithmetic and planted bugs."""
 
 import bisect
+import itertools
 import time
 
 import flint
@@ -142,6 +143,51 @@ def test_exact_pieces_of_degenerate_networks():
     assert cells.error[0] >= 5e-324
 
 
+def exact_count(levels, out, a, b):
+    xs, (ys,) = pl.exact_pieces(levels, out, a, b)
+    slopes = [(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]) for i in range(len(xs) - 1)]
+    return 1 + sum(s != t for s, t in itertools.pairwise(slopes))
+
+
+def miscounts(count, seed):
+    rng = np.random.default_rng(seed)
+    wrong = 0
+    for k in range(count):
+        levels, out = network(rng, k % 7)
+        a, b = (-1.0, 1.0) if k % 3 else sorted(rng.normal(size=2) * 10.0 ** rng.integers(-3, 3))
+        wrong += pl.count_pieces(levels, out, a, b) != exact_count(levels, out, a, b)
+    return wrong
+
+
+def test_pieces_are_counted_as_in_rational_arithmetic(monkeypatch):
+    assert miscounts(140, 21) == 0
+    levels, out = folds(8)
+    assert pl.count_pieces(levels, out, 0.0, 1.0) == exact_count(levels, out, 0.0, 1.0)
+    # with units of the first level taken out strip by strip
+    monkeypatch.setattr(pl, "WIDE", 2)
+    monkeypatch.setattr(pl, "STRIP", 4)
+    assert miscounts(70, 22) == 0
+
+
+def test_a_kink_that_cancels_is_not_counted(monkeypatch):
+    # two units read one that bends at 0, with weights that cancel in the sum of both
+    first = np.array([[1.0]]), np.zeros(1)
+    second = np.array([[0.1, 0.7], [0.2, -0.7]]), np.full(2, 10.0)
+    net = [first, second], (np.array([[0.0, 0.0, 1.0, 1.0]]), np.zeros(1))
+    assert pl.count_pieces(*net, -1.0, 1.0) == exact_count(*net, -1.0, 1.0) == 1
+    # with slopes in floats that are taken for exact
+    slopes = pl._slopes
+    monkeypatch.setattr(pl, "_slopes", lambda maps, x: (slopes(maps, x)[0], np.zeros(len(x))))
+    assert pl.count_pieces(*net, -1.0, 1.0) == 2
+
+
+def test_thousands_of_pieces_are_counted_in_seconds():
+    net = interpolant(Enclosure(program_of("sin(x)")), 0.0, 2.0, 3000)
+    begun = time.process_time()
+    assert pl.count_pieces(*net, 0.0, 2.0) == 3000
+    assert time.process_time() - begun < 4.0
+
+
 def test_bad_networks_and_too_much_work():
     good = np.ones((1, 1)), np.zeros(1)
     with pytest.raises(UsageError, match="NaN"):
@@ -250,12 +296,12 @@ def test_every_execution_is_inside_the_bracket(dtype):
         for order in ("forward", "backward", "wide"):
             y = executed(levels, out, x, order)
             assert np.all(
-                np.abs(f.values(x.astype(float)) - y.astype(float)) <= got.upper * (1 + 1e-12)
+                np.abs(f.program(x.astype(float)) - y.astype(float)) <= got.upper * (1 + 1e-12)
             )
         assert got.at == kind(got.at)
         if dtype == "float32":
             at = executed(levels, out, np.array([got.at], kind), "backward").astype(float)
-            assert abs(f.values(np.array([got.at])) - at)[0] >= got.lower
+            assert abs(f.program(np.array([got.at])) - at)[0] >= got.lower
 
 
 def executed(levels, out, x, order):
@@ -317,7 +363,7 @@ def test_the_curve_of_a_picture_has_the_kinks():
 def interpolant(f, a, b, n):
     """The network of one level that interpolates f at n + 1 equal steps."""
     knots = np.linspace(a, b, n + 1)
-    y = f.values(knots)
+    y = f.program(knots)
     slope = np.diff(y) / np.diff(knots)
     jumps = np.concatenate([[0.0, slope[0]], np.diff(slope)])[None]
     return [(np.ones((n, 1)), -knots[:-1])], (jumps, y[:1])

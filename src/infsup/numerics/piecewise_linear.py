@@ -102,12 +102,26 @@ def count_pieces(
 ) -> int:
     """The number of affine pieces of a scalar network on [a, b], exactly.
 
+    The breakpoints of a search in floats divide [a, b]. Where it is proved, rounding enclosed, that
+    one unit alone changes its sign between the middles of two neighbours, and that the slopes there
+    differ, there is one breakpoint between them; all else is done in rational arithmetic.
+
     Raises:
         TooMuchWork: the budget does not suffice.
     """
-    xs, (ys,) = exact_pieces(levels, out, a, b, budget)
-    slopes = [(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]) for i in range(len(xs) - 1)]
-    return 1 + sum(slopes[i] != slopes[i + 1] for i in range(len(slopes) - 1))
+    levels, out = sound(levels, out)
+    try:
+        x = breakpoints(levels, out, np.array([a, b], np.float64))
+        open_, sure = _single(levels, out, x) if len(x) > 2 else ([(a, b)], 0)
+    except TooMuchWork:
+        open_, sure = [(a, b)], 0
+    found, weights = 1 + sure, sum(int(np.count_nonzero(w)) + len(c) for w, c in (*levels, out))
+    for low, high in open_:
+        xs, (ys,) = exact_pieces(levels, out, low, high, budget)
+        budget -= weights * len(xs)
+        slopes = [(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i]) for i in range(len(xs) - 1)]
+        found += sum(slopes[i] != slopes[i + 1] for i in range(len(slopes) - 1))
+    return found
 
 
 def sound(levels: Levels, out: tuple[Any, Any]) -> tuple[list[Any], tuple[Any, Any]]:
@@ -361,12 +375,13 @@ class _Map:
         w: [rows, nodes].
         c: [rows].
         loose: [rows], how far the map may be from the one that it stands for.
+        steep: [rows], how far the weight of the input may be.
         hidden: [rows], the sum of |weight times unit| over the units that were taken out.
         near: [rows], the same with units among them that rounding may switch on.
         terms: of the longest sum, those that were taken out included.
     """
 
-    def __init__(self, w, c, loose=None, hidden=None, near=None, terms=None):
+    def __init__(self, w, c, loose=None, steep=None, hidden=None, near=None, terms=None):
         # columns without a weight are not read
         self.used = np.flatnonzero(np.any(w != 0, axis=0))
         self.w, self.c = w[:, self.used], c[:, None]
@@ -374,6 +389,7 @@ class _Map:
         self.nodes = w.shape[1]
         self.full = w
         self.loose = np.zeros((len(c), 1)) if loose is None else loose[:, None]
+        self.steep = np.zeros((len(c), 1)) if steep is None else steep[:, None]
         self.hidden = np.zeros((len(c), 1)) if hidden is None else hidden[:, None]
         self.near = np.zeros((len(c), 1)) if near is None else near[:, None]
         own = int(np.max(np.count_nonzero(self.w, axis=1), initial=0)) + 2
@@ -409,7 +425,9 @@ def _without_first(maps: list[_Map], low: float, high: float) -> list[_Map]:
         c = m.c[:, 0] + taken @ c0[on]
         whole = hidden + np.abs(m.full[:, 0]) * far + np.abs(m.c[:, 0])
         loose = gamma * whole * (1 + 4 * gamma) + 8 * (n + 4) * LEAST * (1 + np.max(np.abs(v)))
-        found.append(_Map(w, c, loose, hidden, near, m.terms))
+        steep = gamma * (np.abs(taken) @ np.abs(w0[on]) + np.abs(m.full[:, 0])) * (1 + 4 * gamma)
+        steep = steep + 8 * (n + 4) * LEAST * (1 + np.max(np.abs(v), initial=0.0))
+        found.append(_Map(w, c, loose, steep, hidden, near, m.terms))
     return found
 
 
@@ -446,6 +464,114 @@ def _describe(maps: list[_Map], x: np.ndarray, floats: Floats) -> Cells:
             remedy="a shorter interval, or smaller weights",
         )
     return Cells(x, y[0], error, ry[0])
+
+
+def _single(
+    levels: Any, out: tuple[Any, Any], x: np.ndarray
+) -> tuple[list[tuple[float, float]], int]:
+    """Where a grid of breakpoints leaves something open, and how many of them are proved single.
+
+    Args:
+        levels: as `sound` gives them.
+        out: likewise.
+        x: all breakpoints that are known, with both ends [n + 1], n > 1.
+
+    Returns:
+        Intervals between points that are no breakpoints, or are ends of the whole; and how many
+        breakpoints lie outside them.
+    """
+    between = x[1:-2] + (x[2:-1] - x[1:-2]) / 2
+    cuts = np.concatenate([x[:1], between, x[-1:]])
+    fine = np.sort(np.concatenate([x[:1], x[1:-1], between, x[-1:]]))
+    if not np.all(np.diff(fine) > 0):
+        fine = np.unique(fine)
+    maps = [_Map(w, c) for w, c in (*levels, out)]
+    slope, error = _slopes(maps, cuts)
+    clear = np.isfinite(error)
+    clear[[0, -1]] = True
+    wide = len(levels) > 0 and len(levels[0][1]) > WIDE
+    # two cells an interval
+    step = 2 * (STRIP if wide else max(1, BLOCK // out[0].shape[1]))
+    alone = np.zeros(len(cuts) - 1, bool)
+    if len(fine) != 2 * len(cuts) - 1:
+        return [(float(x[0]), float(x[-1]))], 0
+    for at in range(0, len(fine) - 1, step):
+        mine = fine[at : at + step + 1]
+        fewer = _without_first(maps, float(mine[0]), float(mine[-1])) if wide else maps
+        alone[at // 2 : (at + step) // 2] = _alone(fewer, mine)
+    differ = np.abs(slope[1:] - slope[:-1]) > error[1:] + error[:-1]
+    good = alone & differ & clear[1:] & clear[:-1]
+    found: list[tuple[float, float]] = []
+    for i in np.flatnonzero(~good):
+        low, high = float(cuts[i]), float(cuts[i + 1])
+        if found and found[-1][1] == low and not clear[i]:
+            found[-1] = found[-1][0], high
+        else:
+            found.append((low, high))
+    return found, int(good.sum())
+
+
+def _alone(maps: list[_Map], x: np.ndarray) -> np.ndarray:
+    """For pairs of cells: whether one unit alone changes its sign there, at one point."""
+    nodes, points = maps[-1].nodes, len(x)
+    h, d, e = np.zeros((nodes, points)), np.zeros((nodes, points)), np.zeros((nodes, points - 1))
+    h[0] = x
+    done, moving, turned = 1, np.zeros(points // 2, int), np.zeros(points // 2, int)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for m in maps[:-1]:
+            new = slice(done, done + len(m.c))
+            z, dz, ez, _, _ = _propagate(m, h, d, e, e, FLOATS["real"])
+            low, high = np.nextafter(z - dz, -np.inf), np.nextafter(z + dz, np.inf)
+            above = np.maximum(high[:, :-1], high[:, 1:])
+            below = np.minimum(low[:, :-1], low[:, 1:])
+            h[new], d[new] = np.maximum(z, 0.0), np.where(high <= 0, 0.0, dz)
+            e[new] = np.where(
+                above + 1.001 * ez < 0, 0.0, np.nextafter(ez + bend(above, below), np.inf)
+            )
+            on, off = below - 1.001 * ez > 0, above + 1.001 * ez < 0
+            same = (on[:, ::2] & on[:, 1::2]) | (off[:, ::2] & off[:, 1::2])
+            plus, minus = low[:, ::2] > 0, high[:, ::2] < 0
+            turns = (plus[:, :-1] & minus[:, 1:]) | (minus[:, :-1] & plus[:, 1:])
+            moving += np.count_nonzero(~same, axis=0)
+            turned += np.count_nonzero(~same & turns, axis=0)
+            done += len(m.c)
+    # all other units are affine there, so it is too: it has one zero
+    return (moving == 1) & (turned == 1)
+
+
+def _slopes(maps: list[_Map], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The slope of the output at points, and how far it may be off; inf at possible breakpoints."""
+    wide = len(maps) > 1 and len(maps[0].c) > WIDE
+    step = STRIP if wide else max(1, BLOCK // maps[-1].nodes)
+    parts, whole = [], maps
+    for at in range(0, len(x), step):
+        mine = x[at : at + step]
+        maps = _without_first(whole, float(mine[0]), float(mine[-1])) if wide else whole
+        h = np.zeros((maps[-1].nodes, len(mine)))
+        s, wrong, d = np.zeros_like(h), np.zeros_like(h), np.zeros_like(h)
+        h[0], s[0] = mine, 1.0
+        done, open_ = 1, np.zeros(len(mine), bool)
+        none = np.zeros((len(h), 0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for m in maps:
+                moved = m.w @ s[m.used]
+                off = m.size @ (wrong[m.used] + m.gamma * np.abs(s[m.used])) * (1 + 4 * m.gamma)
+                off = (
+                    off
+                    + m.steep
+                    + 4 * (len(m.used) + 4) * LEAST * (1 + np.max(m.size, initial=0.0))
+                )
+                if m is maps[-1]:
+                    parts.append((moved[0], np.where(open_, np.inf, off[0])))
+                    break
+                z, dz, _, _, _ = _propagate(m, h, d, none, none, FLOATS["real"])
+                on, new = z > 0, slice(done, done + len(m.c))
+                open_ |= ~np.all(np.abs(z) > dz * (1 + 4 * UNIT), axis=0)
+                h[new], d[new] = np.maximum(z, 0.0), np.where(on, dz, 0.0)
+                s[new], wrong[new] = np.where(on, moved, 0.0), np.where(on, off, 0.0)
+                done += len(m.c)
+    slope, error = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return slope, np.where(np.isfinite(error) & np.isfinite(slope), error * (1 + 8 * UNIT), np.inf)
 
 
 def _reach(
