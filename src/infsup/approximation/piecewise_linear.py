@@ -15,12 +15,14 @@ from infsup.approximation.reach import (
     COUNTED,
     SURE,
     estimate,
+    refuse_scale,
     refuse_stuck,
     refuse_unreachable,
 )
 from infsup.core.errors import UsageError
 from infsup.core.method import DirectMethod, Outcome
 from infsup.core.program import Program
+from infsup.numerics.enclosure import Enclosure, exact
 
 CHECKS = 24
 LINES = 0.71
@@ -71,6 +73,9 @@ class PiecewiseLinear(DirectMethod):
 
     def find(self, problem, start, key):
         eps = asked(problem, "PiecewiseLinear")
+        refuse_scale(problem, "PiecewiseLinear")
+        if line := straight(problem, eps):
+            return Outcome(line[0], {"roles": line[1]})
         refuse_unreachable(problem, "PiecewiseLinear", eps)
         about = estimate(problem.values, bends(problem), 1, eps)
         if about.stuck is not None:
@@ -94,6 +99,36 @@ class PiecewiseLinear(DirectMethod):
             refuse_budget(problem, "PiecewiseLinear", found.units if found else needed)
         network, roles = best
         return Outcome(network, {"roles": roles})
+
+
+def straight(problem: Approximate, eps: float) -> tuple[Any, np.ndarray] | None:
+    """The line through both ends of f, if it is proved to be within eps: no unit, at any eps.
+
+    Its two numbers are rounded from balls, so it may be far nearer to f than float64 samples tell.
+    """
+    if not isinstance(problem.f, Program):
+        return None
+    a, b = problem.domain
+    x = np.linspace(a, b, 257)
+    y = problem.values(x)
+    chord = y[0] + (y[-1] - y[0]) * ((x - a) / (b - a))
+    if not np.max(np.abs(y - chord)) <= eps + 1e-13 * np.max(np.abs(y)):
+        return None
+    enclosure = Enclosure(problem.f, 256)
+    ends = [Fraction(*_ratio(enclosure.ball(exact(end)))) for end in (a, b)]
+    graph = Graph()
+    try:
+        line, _ = piecewise([Fraction(a), Fraction(b)], [INPUT], ends, BITS[problem.dtype])
+        network, roles = graph.network(line, numpy_dtype(problem.dtype))
+    except UsageError:  # beyond the range of the dtype
+        return None
+    return (network, roles) if enclosed(problem, network, roles).upper <= eps else None
+
+
+def _ratio(ball: Any) -> tuple[int, int]:
+    """The middle of a ball as a fraction."""
+    mantissa, exponent = (int(v) for v in ball.mid().man_exp())
+    return (mantissa << exponent, 1) if exponent >= 0 else (mantissa, 1 << -exponent)
 
 
 def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:

@@ -39,11 +39,11 @@ class Estimate(NamedTuple):
     stuck: float | None
 
 
-def refuse_unreachable(problem: Approximate, method: str, eps: float) -> None:
-    """The checks that need a few hundred samples.
+def refuse_scale(problem: Approximate, method: str) -> None:
+    """Refuses domains and functions whose numbers are too large or too small.
 
     Raises:
-        UsageError: eps is below what float64 reaches, or the numbers are too large or too small.
+        UsageError: names what is out of range.
     """
     a, b = problem.domain
     end = max(abs(a), abs(b))
@@ -70,6 +70,15 @@ def refuse_unreachable(problem: Approximate, method: str, eps: float) -> None:
             f"`{method}` would need weights beyond the range of float64.",
             "the function in other units, so that its values are about 1",
         )
+
+
+def refuse_unreachable(problem: Approximate, method: str, eps: float) -> None:
+    """Refuses an eps below what float64 reaches.
+
+    Raises:
+        UsageError: names the least eps.
+    """
+    size = problem.size()
     share = FLOOR if isinstance(problem.f, Program) else FLOOR_OF_VALUES
     floor = max(share * size, 1 / SCALE)
     if eps < floor:

@@ -25,12 +25,13 @@ from infsup.approximation.graph import (
     rounded,
 )
 from infsup.approximation.mesh import Cell, equal, graded
-from infsup.approximation.piecewise_linear import LINES, bends, broken_line, draw
+from infsup.approximation.piecewise_linear import LINES, bends, broken_line, draw, straight
 from infsup.approximation.problem import Approximate, asked
 from infsup.approximation.reach import (
     COUNTED,
     SURE,
     estimate,
+    refuse_scale,
     refuse_stuck,
     refuse_unreachable,
 )
@@ -81,6 +82,9 @@ class SharedCoordinate(DirectMethod):
 
     def find(self, problem, start, key):
         eps = asked(problem, "SharedCoordinate")
+        refuse_scale(problem, "SharedCoordinate")
+        if self.p is None and (line := straight(problem, eps)):
+            return Outcome(line[0], {"roles": line[1]})
         refuse_unreachable(problem, "SharedCoordinate", eps)
         stops = bends(problem)
         sizes = self.sizes(problem, stops, eps)

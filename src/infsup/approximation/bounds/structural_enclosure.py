@@ -8,6 +8,7 @@ import numpy as np
 
 from infsup.approximation import running_error
 from infsup.approximation.cell_error import Piece, sup_error
+from infsup.approximation.graph import KNOT
 from infsup.approximation.lower_bound import fewest_pieces, fewest_units
 from infsup.approximation.problem import Approximate
 from infsup.approximation.reach import about
@@ -27,6 +28,8 @@ SOURCE = (
 )
 WORDS = "sup |f - N|"
 MOST_SAMPLES = 4_000_000
+NOTHING = 1e-300
+"""Bounds are no smaller, so that none is subnormal."""
 
 
 class Enclosed(NamedTuple):
@@ -35,8 +38,8 @@ class Enclosed(NamedTuple):
     Args:
         lower, upper: of sup |f - N| over the domain.
         structure: of the network.
-        cells: upper bounds of interpolation, per cell.
-        centres: what the errors of the squares add on average; counted to interpolation.
+        cells: upper bounds of interpolation, per cell; what the errors of the squares add on
+            average is counted to it.
         emulation: upper bounds of the errors of the squares about that.
         executed: likewise of what the dtype's rounding adds; 0 in real arithmetic.
         points: where |f - N| was evaluated for the lower end.
@@ -46,7 +49,6 @@ class Enclosed(NamedTuple):
     upper: float
     structure: Structure
     cells: np.ndarray
-    centres: np.ndarray
     emulation: np.ndarray
     executed: np.ndarray
     points: np.ndarray
@@ -60,8 +62,8 @@ def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
     """
     a, b = problem.domain
     s = read(network.levels, network.out, roles, a, b)
-    # a second reader, with other boxes, must come to the same bound
-    room = 2.0**-9 if len(s.chains) > 1 else 2.0**-30
+    # a second reader, with other boxes and radii of 30 bits, must come to the same bound
+    room = 2.0**-9 if len(s.chains) > 1 else 2.0**-24
     above, below = (side * (1 + room) for side in s.emulation())
     centres = (above - below) / 2
     emulation = np.maximum(above - centres, below + centres) * (1 + 2.0**-50)
@@ -78,12 +80,12 @@ def enclose(problem: Approximate, network: ReLUNetwork, roles: Any) -> Enclosed:
         return _between_samples(problem, network, s, executed)
     enclosure = Enclosure(problem.f)
     found = sup_error(enclosure, pieces, floor=1e-3 * (problem.eps or 0.0))
-    cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-14), np.inf)
+    cells = np.nextafter(np.array(found.cells) * (1 + 2.0**-14) + NOTHING, np.inf)
     slack = float(s.slack)
     upper = upper_end(cells, emulation + executed, slack)
     points, low = lower_end(enclosure, problem, network, found.point)
     low = max(low - float(executed.max()) * (1 + 2.0**-40), 0.0)
-    return Enclosed(low, upper, s, cells, centres, emulation, executed, points)
+    return Enclosed(low, upper, s, cells, emulation, executed, points)
 
 
 def _between_samples(
@@ -116,7 +118,12 @@ def _between_samples(
     nothing = np.zeros(len(widths))
     low = max(best - noise - float(executed.max()), 0.0)
     upper = upper_end(cells, executed, 0.0)
-    return Enclosed(low, upper, s, cells, nothing, nothing, executed, np.array([point]))
+    return Enclosed(low, upper, s, cells, nothing, executed, np.array([point]))
+
+
+def knots_only(network: ReLUNetwork) -> np.ndarray:
+    """The roles of units that all read the input: [units, 3]."""
+    return np.tile(np.array([[KNOT, -1, -1]], np.int32), (sum(network.widths), 1))
 
 
 def upper_end(cells: np.ndarray, emulation: np.ndarray, slack: float) -> float:
@@ -278,9 +285,8 @@ class StructuralEnclosure(Bound):
             },
             proof={
                 "lemmas": ("L1 square", "L3 gate", "Taylor"),
-                "roles": np.zeros((0, 3), np.int32) if roles is None else np.asarray(roles),
-                "interpolation": got.cells,
-                "centres": got.centres,
+                "roles": knots_only(answer) if roles is None else np.asarray(roles),
+                "cells": np.nextafter(got.cells + got.emulation, np.inf),
                 "points": got.points,
                 "units": c.units,
                 "nonzero": c.n_nonzero,
