@@ -246,7 +246,7 @@ def _words(name: str, claim: Certificate, function: Callable, *given: Any) -> li
     """Whether a claim is no stronger than its theorem, and speaks of the same quantity."""
     found = []
     for field, value in getattr(function, "promises", {}).items():
-        may = value(*given) if callable(value) else value
+        may: Any = value(*given) if callable(value) else value
         got = getattr(claim, field)
         if may is ...:
             fits = True
