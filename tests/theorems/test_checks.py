@@ -9,7 +9,7 @@ from infsup.theorems.registry import figure_as_dict, judge, theorems
 
 KNOWN = {i: t for i, t in theorems().items() if t.check.__module__.startswith("infsup.")}
 LONG = {
-    *("A02", "A14", "A26", "B09", "B13", "D04", "D05", "D07"),
+    *("A02", "A09", "A14", "A26", "B09", "B13", "B21", "B36", "D04", "D05", "D07"),
     *("F13", "F14", "F15", "F17", "F20", "F22"),
 }
 """A second and more each, mostly compilation: in `make test-slow` and in `infsup verify`."""

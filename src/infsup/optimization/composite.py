@@ -68,7 +68,8 @@ class Box(Penalty):
 
     def __check_init__(self):
         arguments.number("Box", "low", self.low, above=-math.inf)
-        arguments.number("Box", "high", self.high, above=self.low)
+        least = self.low if isinstance(self.low, (int, float)) else -math.inf
+        arguments.number("Box", "high", self.high, above=least)
 
     def value(self, w):
         inside = [jnp.all((x >= self.low) & (x <= self.high)) for x in jax.tree.leaves(w)]
@@ -152,7 +153,7 @@ def first(problem: Composite, start: Any) -> Any:
 
 def step_size(rate: Number | None, problem: Composite) -> Any:
     """The method's own rate, else 1/L."""
-    return 1.0 / problem.smoothness if rate is None else rate
+    return rate if problem.smoothness is None or rate is not None else 1.0 / problem.smoothness
 
 
 def known_rate(what: str, rate: Number | None, problem: Composite) -> None:
