@@ -34,7 +34,7 @@ def test_every_key_of_the_source_is_known():
 def test_names():
     assert names("yarotsky2017error") == "Yarotsky 2017"
     assert names("givens1984class") == "Givens and Shortt 1984"
-    assert names("song2021scorebased") == "Song et al. 2021"
+    assert names("song2021scorebased") == "Song et al. 2021b"
     assert names("jordan2024muon") == "Jordan et al. 2024"
     assert names("nobody1999") == "Nobody 1999"
 

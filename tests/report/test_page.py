@@ -313,6 +313,30 @@ def test_a_damaged_solution_is_told_and_the_others_are_shown(solved, capfd):
     assert page.text.count("not shown") == 1
 
 
+def test_a_link_to_a_solution_is_shown_once_and_the_newest_record_alone(solved, run, capfd):
+    (solved / "runs" / "again").symlink_to("cart", target_is_directory=True)
+    (solved / "runs" / "loop").symlink_to(".", target_is_directory=True)
+    for name, when in (("verify", 1_000), ("tour", 2_000)):
+        samples.write(solved / "runs" / name)
+        os.utime(solved / "runs" / name / "verify.json", (when, when))
+    assert main(["report", "--json"]) == 0
+    said = capfd.readouterr()
+    found = json.loads(said.out)
+    assert len(found["solutions"]) == 1
+    assert len(found["theorems"]) == len(samples.document()["theorems"])
+    assert "runs/verify/verify.json is older than runs/tour" in said.err
+
+
+def test_a_damaged_record_of_broken_variants_leaves_the_cards(run, tmp_path, capfd):
+    whole = samples.write(tmp_path / "there", failing=samples.broken())
+    (whole / "broken.json").write_text("[")
+    assert main(["report", str(whole), "-o", str(tmp_path / "out")]) == 4
+    assert capfd.readouterr().out.count("unreadable") == 1
+    text = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "broken.json" in clean(text).text
+    assert 'id="t-A03"' in text
+
+
 def test_a_place_that_cannot_be_written(run, tmp_path, capfd):
     (tmp_path / "file").write_text("mine")
     assert main(["report", str(run), "-o", str(tmp_path / "file")]) == 4

@@ -83,8 +83,10 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
     from infsup.report.stops import Unreadable, found_under, read_stop
     from infsup.report.verified import read
 
-    solutions = list(dict.fromkeys(s for p in places for s in found_under(p)))
-    records = [d for p in places for d in (p, p / "verify") if (d / "verify.json").exists()]
+    # what is found twice, by a link or in two places, is shown once
+    solutions = list({s.resolve(): s for p in places[::-1] for s in found_under(p)[::-1]}.values())
+    solutions.reverse()
+    records = _records(places)
     missing = [p for p in places if not p.exists()]
     faults = [(str(p), "There is no such folder.") for p in missing]
     if not solutions and not records:
@@ -99,6 +101,7 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
     for place in records[:1]:
         try:
             verified = read(place)
+            faults += [(f"{place / 'broken.json'}", verified.fault)] if verified.fault else []
         except FileRejected as e:
             faults.append((e.what, f"{e.why} Try {e.remedy}.".strip()))
     if solutions:
@@ -127,6 +130,16 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
         run.append(("theorems", f"{verified.size}, key {verified.key}, {verified.seconds:.0f} s"))
     run.append(("machine", f"{os.cpu_count()} cores"))
     return Report(stops, verified, faults, run), said
+
+
+def _records(places: list[pathlib.Path]) -> list[pathlib.Path]:
+    """Folders with a run of `infsup verify`, the newest first: only that one is shown."""
+    found = {f.resolve(): f for p in places for f in (p / "verify.json", *p.glob("*/verify.json"))}
+    there = [(f.stat().st_mtime, f.parent) for f in found.values() if f.is_file()]
+    folders = [folder for _, folder in sorted(there, key=lambda x: x[0], reverse=True)]
+    for older in folders[1:]:
+        screen.note(f"{older / 'verify.json'} is older than {folders[0]}: not shown")
+    return folders
 
 
 def _rank(name: str) -> int:

@@ -76,6 +76,8 @@ class Verified:
         seconds: of the whole run.
         versions: package -> version.
         key: of all random draws.
+        fault: why the run of the broken variants could not be read; "" where it could, or where
+            there is none.
     """
 
     cards: tuple[Card, ...]
@@ -83,23 +85,21 @@ class Verified:
     seconds: float
     versions: Mapping[str, str]
     key: int
+    fault: str = ""
 
 
 def read(folder: pathlib.Path) -> Verified:
     """The run in `folder/verify.json`, and which broken variants were caught, of `broken.json`.
 
     Raises:
-        FileRejected: a file is too large, no JSON, of another kind or schema, or lacks a field;
-            the first fault is named.
+        FileRejected: the first file is too large, no JSON, of another kind or schema, or lacks a
+            field; the first fault is named.
     """
     document = _document(folder / "verify.json")
-    caught: dict[str, bool] = {}
-    if (folder / "broken.json").exists():
-        for entry in _field(_document(folder / "broken.json"), "theorems", list, "broken.json"):
-            where = "broken.json"
-            caught[_field(entry, "id", str, where)] = (
-                _field(entry, "verdict", str, where) == "refuted"
-            )
+    try:
+        caught, fault = _caught(folder / "broken.json"), ""
+    except FileRejected as e:
+        caught, fault = {}, e.what
     entries = _field(document, "theorems", list, "verify.json")
     cards = tuple(_card(entry, caught) for entry in entries)
     if len({c.id for c in cards}) < len(cards):
@@ -111,7 +111,19 @@ def read(folder: pathlib.Path) -> Verified:
         _seconds(document, "verify.json"),
         {str(k): str(v) for k, v in versions.items()},
         _field(document, "key", int, "verify.json"),
+        fault,
     )
+
+
+def _caught(path: pathlib.Path) -> dict[str, bool]:
+    """Id -> whether the check found the error that was planted."""
+    if not path.exists():
+        return {}
+    where = path.name
+    return {
+        _field(entry, "id", str, where): _field(entry, "verdict", str, where) == "refuted"
+        for entry in _field(_document(path), "theorems", list, where)
+    }
 
 
 def _document(path: pathlib.Path) -> dict[str, Any]:
