@@ -44,12 +44,22 @@ _CLAIMS: dict[str, Any] = {
 }
 
 
+_UNREADABLE = (LookupError, TypeError, ArithmeticError, AttributeError, RecursionError, MemoryError)
+
+
 @promises("proved", **_CLAIMS)
 def StructuralEnclosure(problem: Any, answer: Any, proof: Any) -> tuple[float, float]:
-    """See `check_structure`."""
+    """See `check_structure`.
+
+    Raises:
+        ValueError: the proof shows less than it should, or cannot be read.
+    """
     from infsup.approximation import check_structure
 
-    return check_structure.StructuralEnclosure(problem, answer, proof)
+    try:
+        return check_structure.StructuralEnclosure(problem, answer, proof)
+    except _UNREADABLE as e:
+        raise ValueError(f"the proof cannot be read: {type(e).__name__}: {e}") from e
 
 
 @promises("proved", **{**_CLAIMS, "quantity": _domain})

@@ -119,7 +119,8 @@ class _Tents:
             self.total[chain] = self.total[chain] + self.iterate[chain] * 4.0**-number
             return before + rounding
         if kind == CARRY and number == 0:
-            return self.folds[chain] + rounding
+            self.folds.pop(chain)  # the chain reads this unit
+            return moved + rounding
         if kind == ACCUMULATOR:
             return moved + rounding
         if kind == CARRY:
