@@ -18,6 +18,7 @@ BOUNDS = {
 
 OTHERS = {
     "Bridge": "bridge",
+    "exact_velocity": "bridge",
     "Independent": "couplings",
     "BlockOptimalTransport": "couplings",
     "Linear": "schedules",

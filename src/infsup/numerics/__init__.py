@@ -17,6 +17,8 @@ PUBLIC = {
     "radii": "newton_kantorovich",
     "polar_factor": "polar",
     "newton_schulz": "polar",
+    "CUBIC": "polar",
+    "JORDAN": "polar",
     "singular_value_range": "polar",
     "Plan": "entropic_transport",
     "sinkhorn": "entropic_transport",

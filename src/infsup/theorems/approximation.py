@@ -33,7 +33,7 @@ def polynomial_activations_are_not_universal(size, key, broken=False):
     = 6 x^2 + 2. Beside it a ReLU network that is |x|, exactly. Broken: the floor is claimed for
     ReLU units.
     """
-    from infsup.networks.relu import ReLUNetwork
+    from infsup.networks import ReLUNetwork
 
     nodes = [Fraction(k, 2) for k in range(-2, 3)]
     weights = [Fraction(k, 16) for k in (1, -4, 6, -4, 1)]
@@ -106,13 +106,12 @@ def broken_line_error(size, key, broken=False):
     """
     from infsup import certify
     from infsup.approximation import Approximate, PiecewiseEnclosure
-    from infsup.approximation.piecewise_linear import Segments, draw
 
     share = 16 if broken else 8
     compared = []
     for N in (4, 16):
         knots = [k / N for k in range(N + 1)]
-        network, _ = draw(Segments(knots, [x * x for x in knots]), "real")
+        network = _broken_line(knots, [x * x for x in knots])
         middles = [Fraction(2 * k + 1, 2 * N) for k in range(N)]
         error = max(abs(network.exact(x)[0] - x * x) for x in middles)
         bound = Fraction(2, share * N**2)
@@ -122,7 +121,7 @@ def broken_line_error(size, key, broken=False):
     counts, found = 4 ** np.arange(1, sizes + 1), []
     for N in counts:
         knots = [k / int(N) for k in range(int(N) + 1)]
-        network, _ = draw(Segments(knots, list(np.exp(knots))), "real")
+        network = _broken_line(knots, list(np.exp(knots)))
         bracket = certify(problem, network, PiecewiseEnclosure(rtol=1e-4))
         bound = math.e / (share * int(N) ** 2)
         found.append((float(bracket.lower), float(bracket.upper), math.e / (8 * int(N) ** 2)))
@@ -139,7 +138,7 @@ def broken_line_error(size, key, broken=False):
     for text, N, width in (("relu(1 - 64*abs(x - 3/32))", 16, 1 / 64), ("sqrt(x)", 16, 1.0)):
         knots = [k / N for k in range(N + 1)]
         values = [0.0 if "relu" in text else math.sqrt(x) for x in knots]
-        network, _ = draw(Segments(knots, values), "real")
+        network = _broken_line(knots, values)
         bracket = certify(Approximate(text, (0.0, 1.0)), network, PiecewiseEnclosure(rtol=1e-4))
         reach = 1 / (4 * N if broken else N)
         modulus = min(1.0, reach / width) if "relu" in text else math.sqrt(reach)
@@ -522,7 +521,7 @@ def lipschitz_from_samples(size, key, broken=False):
     -(1 - u)^2 and (1 - u)(5 u - 1), and |grad f| = r sqrt(u) (1 - u)^2, all at most 1; it is twice
     differentiable at the edge. Broken: the floor of discs of half the area, 1/sqrt(pi N/2).
     """
-    from infsup.approximation.lipschitz_reconstruction import lipschitz_band
+    from infsup.approximation import lipschitz_band
 
     rng = generator("A10", key)
     side = pick(size, 100, 200, 400)
@@ -590,8 +589,8 @@ def affine_pieces(size, key, broken=False):
     attained by n different breakpoints. The iterated tent has 2^k pieces from k layers of 2 units;
     two layers of 40 come to 96 % of their bound. Broken: the product of the widths, without + 1.
     """
-    from infsup.approximation.sawtooth import tent
-    from infsup.networks.relu import ReLUNetwork
+    from infsup.approximation import tent
+    from infsup.networks import ReLUNetwork
 
     rng = generator("A12", key)
 
@@ -752,8 +751,7 @@ def barron_rate(size, key, broken=False):
     draw; the ends of a betting interval at 1 - 1e-6 each are compared. Broken: V^2 p/N, without the
     square of the mean.
     """
-    from infsup.approximation import barron_steps
-    from infsup.approximation.random_steps import bump, fourier_moment, step_variation
+    from infsup.approximation import barron_steps, bump, fourier_moment, step_variation
     from infsup.core.intervals import betting
 
     rng = generator("A26", key)
@@ -822,7 +820,7 @@ def optimal_reconstruction(size, key, broken=False):
     and maxima of M-Lipschitz functions, hence M-Lipschitz, and both interpolate; so at x no guess
     can be nearer than (f^u - f^l)/2 to both of them. Broken: M is taken half as large as it is.
     """
-    from infsup.approximation.lipschitz_reconstruction import lipschitz_band
+    from infsup.approximation import lipschitz_band
 
     rng = generator("A32", key)
     # the gradient of f is at most (0.6, 0.55) in size
@@ -876,6 +874,16 @@ def optimal_reconstruction(size, key, broken=False):
         "The function stays inside the band of its 15 values.",
     )
     return Finding(compared, figure)
+
+
+def _broken_line(knots: list[float], values: list[float]) -> Any:
+    """The network of one hidden layer through some points; a unit for each inner knot."""
+    from infsup.networks import ReLUNetwork
+
+    x, slopes = np.array(knots), np.diff(values) / np.diff(knots)
+    units = (np.ones((len(x) - 2, 1)), -x[1:-1])
+    out = np.append(slopes[0], np.diff(slopes))[None]
+    return ReLUNetwork(1, [units], (out, np.array([values[0] - slopes[0] * x[0]])))
 
 
 def _square(m: int) -> Any:

@@ -465,8 +465,7 @@ def flow_matching_error(size, key, broken=False):
     import jax
     import jax.numpy as jnp
 
-    from infsup.generative import Linear
-    from infsup.generative.bridge import exact_velocity
+    from infsup.generative import Linear, exact_velocity
     from infsup.numerics import GaussianMixture
 
     steps = pick(size, 400, 1000, 4000)
@@ -569,8 +568,7 @@ def conditional_flow_matching(size, key, broken=False):
     import jax
     import jax.numpy as jnp
 
-    from infsup.generative import Linear
-    from infsup.generative.bridge import exact_velocity
+    from infsup.generative import Linear, exact_velocity
 
     law = _law()
     t, path = 0.6, Linear()
