@@ -195,20 +195,25 @@ def newton_quadratic(size, key, broken=False):
         first, after = np.abs(e[:-1]), np.abs(e[1:])
         bound = first**2 / (2 * (1 - (0 if broken else first)))
         used = first**2 > 1e-12
-        # where the two should agree, the step at which they do least
-        off = np.abs(after - bound) if start < 0 else after / bound
-        worst = int(np.argmax(np.where(used, off, 0)))
-        relation = "==" if start < 0 else "<="
+        worst = int(np.argmax(np.where(used, after / bound, 0)))
         compared.append(
             Compared(
                 f"error after step {worst + 1} from {start}",
                 float(after[worst]),
-                relation,
+                "<=",
                 float(bound[worst]),
                 1e-14,
-                "attained from the left" if start < 0 else "",
+                "the step at which the two are closest",
             )
         )
+        if start < 0:
+            # after it the errors are positive, and the bound is not attained
+            first_two = float(after[0]), float(bound[0])
+            compared.append(
+                Compared(
+                    f"error after step 1 from {start}", first_two[0], "==", first_two[1], 1e-14
+                )
+            )
         if start == -0.3:
             x = np.geomspace(1e-7, 0.5, 100)
             curves = [
