@@ -122,3 +122,17 @@ def test_where_solutions_are_found(tmp_path):
     assert names == ["a", "b/c"]
     assert found_under(tmp_path / "a") == [tmp_path / "a"]
     assert isinstance(read_stop(tmp_path / "a"), Unreadable)
+
+
+def test_a_small_system_shows_its_path(x64):
+    import math
+
+    solution = isp.solve(isp.problem("double-integrator"))
+    shown = picture(solution)
+    labels = {c.label: c for c in shown.figure.curves}
+    assert set(labels) == {"x₁", "x₂", "control u"}
+    assert labels["x₁"].y[0] == 1.0
+    assert math.isclose(float(labels["x₁"].x[-1]), 2.0)
+    # the velocity is the derivative of the position
+    slope = np.gradient(labels["x₁"].y, labels["x₁"].x)
+    np.testing.assert_allclose(slope[5:-5], labels["x₂"].y[5:-5], atol=1e-4)

@@ -85,8 +85,10 @@ def _controlled(solution: Any) -> Picture | None:
 
     problem = solution.problem
     structure = structure_of(problem)
-    if not structure.holds(*MATCHED) or not jax.config.read("jax_enable_x64"):
+    if not jax.config.read("jax_enable_x64"):
         return None
+    if not structure.holds(*MATCHED):
+        return _path(problem, solution.answer)
     laws = {"this control": solution.answer, **problem.trivial()}
     costs = {
         name: simulate(problem, structure, problem.accept(law), 0.0, 50, 2_000, jax.random.key(0))
@@ -103,6 +105,47 @@ def _controlled(solution: Any) -> Picture | None:
     )
     caption = "What 2,000 single runs cost, on the same noise; the bracket is that of the mean."
     return Picture(Figure(curves, "cost of a run", "share of the runs, %", caption), (), caption)
+
+
+_STEPS = 300
+
+
+def _path(problem: Any, answer: Any) -> Picture | None:
+    """The state and the control in time, from the start, with the noise left out."""
+    import jax
+    import jax.numpy as jnp
+
+    if problem.x0.size > 3:
+        return None
+    law = problem.accept(answer)
+    h = float(problem.horizon) / _STEPS
+
+    def slope(t: Any, x: Any) -> Any:
+        return problem.drift(t, x, law(t, x))
+
+    def step(x: Any, t: Any) -> Any:
+        # the classical method of order four
+        a = slope(t, x)
+        b = slope(t + h / 2, x + h / 2 * a)
+        c = slope(t + h / 2, x + h / 2 * b)
+        d = slope(t + h, x + h * c)
+        return x + h / 6 * (a + 2 * b + 2 * c + d), (x, law(t, x))
+
+    times = h * np.arange(_STEPS + 1)
+    _, (x, u) = jax.lax.scan(step, jnp.asarray(problem.x0), jnp.asarray(times))
+    x, u = np.asarray(x, np.float64), np.asarray(u, np.float64)
+    if not (np.isfinite(x).all() and np.isfinite(u).all()):
+        return None
+    digits = "₁₂₃"
+    curves = [
+        Curve(times, x[:, i], "x" + digits[i] * (x.shape[1] > 1), "ink" if i == 0 else "grey")
+        for i in range(x.shape[1])
+    ]
+    if u.shape[1] == 1:
+        curves.append(Curve(times, u[:, 0], "control u", "accent"))
+    quiet = not callable(problem.diffusion) and not np.any(problem.diffusion)
+    caption = f"The state and the control in time{'' if quiet else ', with the noise left out'}."
+    return Picture(Figure(tuple(curves), "t", "", caption), (), caption)
 
 
 def _approximated(solution: Any) -> Picture | None:
