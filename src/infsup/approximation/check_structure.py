@@ -67,9 +67,10 @@ def _rows(answer: Any, dtype: str) -> list[np.ndarray]:
         raise FileRejected("the answer is no stored ReLUNetwork")
     rows, kind = [], np.float32 if dtype == "float32" else np.float64
     for w, c in (*answer["levels"], answer["out"]):
-        fits = w.dtype.kind == c.dtype.kind == "f" and w.shape == (*c.shape, len(rows) + 1)
+        fits = w.shape == (*c.shape, len(rows) + 1) and {w.dtype.char, c.dtype.char} <= {*"efd"}
+        _need(fits, "weights of 16, 32 or 64 bits")
         both = np.concatenate([c[:, None], w], axis=1).astype(kind).astype(float)
-        _need(fits and np.isfinite(both).all(), "weights")
+        _need(np.isfinite(both).all(), "finite weights")
         rows += list(both)
     _need(len(answer["out"][1]) == 1, "one output")
     return rows
