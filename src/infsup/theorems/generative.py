@@ -127,7 +127,7 @@ def reverse_diffusion(size, key, broken=False):
     x = jnp.linspace(-5.0, 5.0, 401)
     times = jnp.array([0.05, 0.3, 1.0, 2.5])
     found = jax.jit(jax.vmap(lambda t: jax.vmap(lambda y: residual(t, y))(x)))(times)
-    T, steps, paths = 2.5, pick(size, 200, 1000, 4000), pick(size, 2000, 20_000, 200_000)
+    T, steps, paths = 2.5, pick(size, 200, 1000, 2000), pick(size, 2000, 20_000, 100_000)
 
     # steps that shrink towards the data, where the score is steep
     ends = T * (1 - np.linspace(0, 1, steps + 1)) ** 2
