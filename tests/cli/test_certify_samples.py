@@ -23,6 +23,13 @@ def files(tmp_path):
     (tmp_path / "text.csv").write_text("a,b\n1,2\n3,cat\n")
     (tmp_path / "other.csv").write_text("a,c\n" + "1,2\n" * 20)
     np.savez(tmp_path / "two.npz", p=x, q=y)
+    np.save(tmp_path / "none.npy", x[:0])
+    np.save(tmp_path / "thin.npy", np.zeros((20, 0)))
+    np.save(tmp_path / "huge.npy", 1e300 * x)
+    (tmp_path / "text.npy").write_text("hello")
+    np.save(tmp_path / "objects.npy", np.array([{}, 1], object), allow_pickle=True)
+    rows = [f"id{i},{a},{b}" for i, (a, b) in enumerate(x[:60])]
+    (tmp_path / "id.csv").write_text("\n".join(["id,a,b", *rows]))
     np.save(tmp_path / "mixed.npy", np.concatenate([x[:100], y[:50]]))
 
 
@@ -63,6 +70,12 @@ def test_equal_rows_are_counted(shell):
         ("text.csv", "rows.npz", 4, "'cat' is no number"),
         ("draws.csv", "other.csv", 2, "no column `b`"),
         ("two.npz", "rows.npz", 2, "has 2 arrays"),
+        ("none.npy", "rows.npz", 2, "holds 0 rows"),
+        ("thin.npy", "thin.npy", 2, "float64[20, 0]"),
+        ("huge.npy", "rows.npz", 2, "loses its digits in float32"),
+        ("text.npy", "rows.npz", 4, "begins otherwise"),
+        ("objects.npy", "rows.npz", 4, "Python objects, which are not read"),
+        ("id.csv", "rows.csv", 4, "--column a --column b"),
         ("nowhere.csv", "rows.npz", 4, "no file `nowhere.csv`"),
     ],
 )
@@ -79,3 +92,44 @@ def test_the_rows_are_asked_for(shell):
     said = shell("certify", "samples", "draws.npy")
     assert said.code == 2
     assert "--held-out" in said.err
+
+
+@pytest.mark.usefixtures("files")
+def test_columns_of_a_table_that_holds_text(tmp_path):
+    from infsup.cli.samples import rows
+
+    values, names = rows(str(tmp_path / "id.csv"), ["b", "a"])
+    assert names == ["b", "a"]
+    assert np.allclose(values[:, ::-1], np.load(tmp_path / "draws.npy")[:60])
+
+
+def test_tables_as_pandas_writes_them(tmp_path):
+    # the number of the row is no coordinate of a draw, and a header of numbers is no draw
+    from infsup.cli.samples import rows
+
+    x = RNG.normal(size=(20, 3))
+    lines = [",".join(map(str, row)) for row in x.tolist()]
+    bare, counted = tmp_path / "bare.csv", tmp_path / "counted.csv"
+    bare.write_text("\n".join(["0,1,2", *lines]))
+    counted.write_text("\n".join([",0,1,2", *(f"{i},{line}" for i, line in enumerate(lines))]))
+    for file in (bare, counted):
+        values, names = rows(str(file))
+        assert names == ["0", "1", "2"]
+        assert np.array_equal(values, x)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_known_range_gives_an_interval_at_this_sample_size(shell):
+    said = shell(
+        *("certify", "samples", "draws.npy", "--held-out", "rows.npz"),
+        *("--within", "-9", "9", "--json"),
+    )
+    w2 = said.json["certificates"][0]
+    assert w2["kind"] == "confidence"
+    assert float(w2["lower"]) < 1.6 < float(w2["upper"])
+    assert (
+        shell(
+            *("certify", "samples", "draws.npy", "--held-out", "rows.npz", "--within", "2", "1")
+        ).code
+        == 2
+    )

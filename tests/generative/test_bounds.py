@@ -250,6 +250,17 @@ def test_the_reach_of_a_row_is_to_the_far_corner():
     assert reach == pytest.approx(2.0**2 + 0.5**2)
 
 
+def test_a_sampler_that_fell_to_a_point_is_bounded_below():
+    rows = np.random.default_rng(6).normal(size=(60, 2))
+    c = isp.certify(held(rows), isp.Draws(np.zeros((200, 2), np.float32)))
+    truth = math.sqrt((rows.astype(np.float32) ** 2).sum(1).mean())
+    assert c.kind == "confidence"
+    assert 0.7 * truth < c.lower * held(rows).unit.mean() <= truth * 1.01
+    assert c.upper == math.inf
+    assert "all values are equal" in c.reason
+    rederived(None, None, c)
+
+
 def test_a_sorted_file_says_what_a_shuffled_one_says():
     rng = np.random.default_rng(5)
     x = np.sort(rng.normal(size=(2000, 1)), 0).astype(np.float32)

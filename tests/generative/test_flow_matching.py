@@ -155,12 +155,38 @@ def test_rows_scaled_column_by_column_come_back_in_their_units():
     assert c.verdict == "conditional"
 
 
+def shown(x, **options):
+    problem = Transport(x, **options)
+    return picture(problem, problem.trivial()["fitted Gaussian"])
+
+
 def test_pictures_of_points_and_of_the_line():
+    rng = np.random.default_rng(0)
     flat = picture(Transport(ring()), Transport(ring()).trivial()["noise"])
     assert [c.ink for c in flat.curves] == ["grey", "accent"]
-    line = Transport(np.random.default_rng(0).normal(size=(100, 1)))
-    bars = picture(line, line.trivial()["fitted Gaussian"])
-    assert bars.curves[0].stroke == "steps"
+    assert shown(rng.normal(size=(100, 1))).curves[0].stroke == "steps"
+    # as many draws as rows, in the two directions in which the rows spread most
+    few = shown(rng.normal(size=(1000, 3)) * [0.1, 1.0, 9.0], standardise=False)
+    assert len(few.curves[0].x) == len(few.curves[1].x) == 200
+    assert 7 < few.curves[0].x.std() < 11
+    assert "principal" in few.x
+    # of a mixture on the line the density itself
+    law = GaussianMixture([0.5, 0.5], [[-2.0], [2.0]], 0.25)
+    bell = picture(Transport(law), Transport(law).trivial()["noise"]).curves[0]
+    assert np.trapezoid(bell.y, bell.x) == pytest.approx(1.0, abs=1e-3)
+    # what lies far out does not shrink the rest to a spot
+    far = rng.normal(size=(500, 2))
+    far[:2] = 1e6
+    wide = shown(far, standardise=False)
+    assert np.ptp(wide.curves[0].x) < 1e5
+    assert "outside the frame" in wide.caption
+
+
+def test_pictures_of_images_of_any_layout():
+    rng = np.random.default_rng(0)
+    for row in ((6, 5), (6, 5, 3), (3, 6, 5), (6, 5, 1)):
+        assert shown(rng.uniform(size=(40, *row))).images.shape == (8, 8, 6, 5)
+    assert shown(rng.uniform(size=(40, 5, 6, 7))).images is None
 
 
 # -- what comes in --------------------------------------------------------------------------------
@@ -187,6 +213,8 @@ HOLE[4, 1] = np.nan
     [
         (CONSTANT, "column 2 of data is constant, 7 in all rows"),
         (HOLE, "NaN or inf, first in row 4"),
+        (np.random.default_rng(0).normal(size=(30, 1)) + 1e8, "column 0 of data loses its digits"),
+        (np.random.default_rng(0).normal(size=(30, 1)) * 1e300, "column 0 of data loses its dig"),
         (np.ones((1, 3)), "one row"),
         (np.arange(5.0), "one row a sample"),
         (np.zeros((5, 0)), "one row a sample"),
@@ -230,6 +258,14 @@ def test_methods_that_do_not_suit(method, word):
 def test_arguments_outside_their_range(unchecked, name, value):
     with pytest.raises(UsageError, match=f"`{name}`"):
         FlowMatching(**{name: value})
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12, 1e30])
+def test_the_frame_of_any_scale(size):
+    x = np.random.default_rng(0).normal(size=(200, 2)) * size
+    shift, scale = Transport(x).frame
+    assert np.allclose(scale / size, 1.0, atol=0.2)
+    assert np.abs(shift / size).max() < 0.3
 
 
 def test_a_split_of_ones_own_and_what_lacks_rows():

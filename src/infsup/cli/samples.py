@@ -1,7 +1,8 @@
 """`infsup certify samples`: draws of any generator against rows that it has not seen."""
 
+import math
 import pathlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -52,12 +53,12 @@ def samples(
     other. That the rows were not seen by the generator is assumed.
     """
     delta = _delta(level, gap)
-    first, second = rows(file), rows(held_out)
-    x, y = _aligned(file, first, held_out, second, column)
+    first, second = rows(file, column), rows(held_out, column)
+    x, y = _aligned(file, first, held_out, second)
     for name, a in ((file, x), (held_out, y)):
         if len(a) < LEAST:
             raise ShellError(
-                f"`{name}` holds {len(a)} rows",
+                f"`{name}` holds {len(a)} row{'s' * (len(a) != 1)}",
                 "Half of them train a critic and half judge it.",
                 f"at least {LEAST} rows, better hundreds",
             )
@@ -87,11 +88,17 @@ def samples(
     return code
 
 
-def rows(file: str) -> "tuple[np.ndarray, list[str]]":
+def rows(file: str, columns: list[str] | None = None) -> "tuple[np.ndarray, list[str]]":
     """Rows [n, d] as float64, and the names of the columns ([] where there are none).
 
+    A first column without a name that counts 0, 1, 2, ... is the number of the row, and left out.
+
+    Args:
+        file: CSV, npy or npz.
+        columns: which to read, by name or number; the others may hold text.
+
     Raises:
-        ShellError: no such file, text, NaN, or an array that is no rows.
+        ShellError: no such file or column, text, NaN, or an array that is no rows.
     """
     import numpy as np
 
@@ -107,34 +114,46 @@ def rows(file: str) -> "tuple[np.ndarray, list[str]]":
                 "one of them, or one that is named x",
             )
         a = found[name]
-        if a.ndim < 2 or a.dtype.kind not in "fiub":
+        if a.ndim < 2 or a.dtype.kind not in "fiub" or a[:1].size == 0 < len(a):
             raise ShellError(
                 f"`{name or file}` is {a.dtype}{list(a.shape)}",
                 "One draw a row: an array [n, ...] of numbers.",
                 "np.save(file, x.reshape(n, -1))",
             )
-        values, names = a.astype(np.float64).reshape(len(a), -1), []
+        wide = math.prod(a.shape[1:])
+        picked, names = _places(file, [], wide, columns), []
+        values = a.astype(np.float64).reshape(len(a), wide)[:, picked]
     else:
         lines = _cells(file)
-        header = any(_number(c) is None for c in lines[0])
-        names = [c.strip() for c in lines[0]] if header else []
+        first = [c.strip() for c in lines[0]]
+        # a frame without names of its own is written under the names 0, 1, 2, ...
+        counted = len(first) > 1 and first == [str(i) for i in range(len(first))]
+        header = counted or any(_number(c) is None for c in first)
         body = lines[1:] if header else lines
-        values = np.empty((len(body), len(lines[0])))
+        picked = _places(file, first if header else [], len(first), columns)
+        values = np.empty((len(body), len(picked)))
         for number, row in enumerate(body):
-            if len(row) != len(lines[0]):
+            if len(row) != len(first):
                 raise ShellError(
-                    f"`{file}`, row {number + 1}: {len(row)} cells, the first has {len(lines[0])}",
+                    f"`{file}`, row {number + 1}: {len(row)} cells, the first has {len(first)}",
                     code=UNREADABLE,
                 )
-            for j, cell in enumerate(row):
-                value = _number(cell)
+            for j, at in enumerate(picked):
+                value = _number(row[at])
                 if value is None:
+                    known = [n for n, c in zip(first, row, strict=True) if _number(c) is not None]
                     raise ShellError(
-                        f"`{file}`, row {number + 1}: {cell.strip()[:40]!r} is no number",
-                        remedy="--column for those that are" if header else "numbers only",
+                        f"`{file}`, row {number + 1}: {row[at].strip()[:40]!r} is no number",
+                        remedy=" ".join(f"--column {n}" for n in known[:6])
+                        if header
+                        else "numbers only",
                         code=UNREADABLE,
                     )
                 values[number, j] = value
+        names = [first[at] for at in picked] if header else []
+        unnamed = header and not columns and not names[0] and len(names) > 1
+        if unnamed and (values[:, 0] == np.arange(len(values))).all():
+            values, names = values[:, 1:], names[1:]
     bad = ~np.isfinite(values)
     if bad.any():
         row, j = (int(v[0]) for v in np.nonzero(bad))
@@ -148,22 +167,31 @@ def rows(file: str) -> "tuple[np.ndarray, list[str]]":
     return values, names
 
 
+def _places(file: str, names: list[str], wide: int, columns: list[str] | None) -> list[int]:
+    """Which columns are read: those that are asked for, or all."""
+    known = names or [str(i) for i in range(wide)]
+    for n in columns or ():
+        if n not in known:
+            raise ShellError(
+                f"`{file}` has no column `{n}`", f"It has {', '.join(known[:12])}.", known[0]
+            )
+    return [known.index(n) for n in columns] if columns else list(range(wide))
+
+
 def _aligned(
     file: str,
     first: "tuple[np.ndarray, list[str]]",
     other: str,
     second: "tuple[np.ndarray, list[str]]",
-    columns: list[str] | None,
 ) -> "tuple[np.ndarray, np.ndarray]":
     """The same columns of both, by name where both have names."""
     (x, a), (y, b) = first, second
-    if columns:
-        return _picked(file, x, a, columns), _picked(other, y, b, columns)
     if x.shape[1] != y.shape[1]:
+        shared = [n for n in a if n in b]
         raise ShellError(
             f"`{file}` has {x.shape[1]} columns, `{other}` has {y.shape[1]}",
             "Both are draws of laws on the same space.",
-            f"--column {next((n for n in a if n in b), 'NAME')}",
+            " ".join(f"--column {n}" for n in shared[:6]),
         )
     if a and b and a != b:
         missing = next((n for n in a if n not in b), None)
@@ -175,13 +203,3 @@ def _aligned(
             )
         y = y[:, [b.index(n) for n in a]]
     return x, y
-
-
-def _picked(file: str, x: "np.ndarray", names: list[str], wanted: list[Any]) -> "np.ndarray":
-    known = names or [str(i) for i in range(x.shape[1])]
-    for n in wanted:
-        if n not in known:
-            raise ShellError(
-                f"`{file}` has no column `{n}`", f"It has {', '.join(known[:12])}.", known[0]
-            )
-    return x[:, [known.index(n) for n in wanted]]

@@ -1,5 +1,6 @@
 """The files that `certify` takes. What is wrong with one is said in one error, with the row."""
 
+import contextlib
 import csv
 import io
 import math
@@ -65,7 +66,11 @@ def _arrays(file: str) -> dict[str, np.ndarray]:
             return {"": found}
     except Exception as e:
         why = ""
-        if "pickle" in str(e).lower() or "object" in str(e).lower():
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            begin = stream.read(6)
+        if begin and begin != b"\x93NUMPY" and begin[:2] != b"PK":
+            why = "It begins otherwise than such a file."
+        elif "pickle" in str(e).lower() or "object" in str(e).lower():
             why = "It holds Python objects, which are not read: reading would execute them."
         raise ShellError(
             f"`{file}` is no {path.suffix[1:]} file of numbers",

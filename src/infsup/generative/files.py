@@ -13,7 +13,7 @@ from infsup.core.split import DataSet, Split
 from infsup.core.verbs import certify
 from infsup.generative.bounds.critic_lower import LEAST, MEASURES, CriticLower
 from infsup.generative.bounds.w2_to_held_out import W2ToHeldOut
-from infsup.generative.problem import Transport
+from infsup.generative.problem import Transport, check_digits
 
 
 def certify_samples(
@@ -43,7 +43,7 @@ def certify_samples(
         conditional on independent draws and on rows that were not seen.
 
     Raises:
-        UsageError: different columns, NaN, too few rows, equal content.
+        UsageError: different columns, NaN, too few rows, digits that float32 cannot hold.
     """
     x, y = np.asarray(samples), np.asarray(held_out)
     for a, what in ((x, of), (y, rows)):
@@ -61,7 +61,11 @@ def certify_samples(
             f"{int(np.prod(y.shape[1:]))}",
             "Both are draws of laws on the same space.",
         )
-    data = DataSet({"x": y.astype(np.float32)}, name=rows)
+    with np.errstate(over="ignore"):
+        short = x.astype(np.float32), y.astype(np.float32)
+    check_digits(x, short[0], of)
+    check_digits(y, short[1], rows)
+    data = DataSet({"x": short[1]}, name=rows)
     every = np.arange(len(data), dtype=np.int32)
     split = Split(None, data.take(every), None, every, rows, data.source, data.hash)
     problem = Transport(split, grid=0.0)
@@ -70,7 +74,7 @@ def certify_samples(
     share = ledger.share(len(bounds))
     for number, bound in enumerate(bounds):
         k = branch(open_key(key), "certify", number)
-        answer = Draws(x.astype(np.float32))
+        answer = Draws(short[0])
         found.append(certify(problem, answer, bound, key=k, delta=share))
         ledger = ledger.spend(share, type(bound).__name__)
     return tuple(found)

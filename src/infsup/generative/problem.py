@@ -252,11 +252,11 @@ def _rows(target: Any) -> DataSet:
         raise UsageError(f"`x` is {shape_of(x)}", "It has one row a sample.", "x[:, None]")
     with np.errstate(over="ignore"):
         short = x.astype(np.float32)
-    _check_digits(x, short, target.name)
+    check_digits(x, short, target.name)
     return DataSet({**target.columns, "x": short}, name=target.name, source=target.source)
 
 
-def _check_digits(x: np.ndarray, short: np.ndarray, name: str) -> None:
+def check_digits(x: np.ndarray, short: np.ndarray, name: str) -> None:
     """Raises where float32 cannot hold how a column spreads: beside its size, or at all.
 
     A constant column, and one with NaN, has an error of its own.

@@ -27,6 +27,10 @@ SOURCE = (
 )
 
 
+EVERYWHERE = (-math.inf, math.inf)
+"""The range of draws of which nothing is known."""
+
+
 class W2ToHeldOut(Bound):
     r"""W2 between the law P of a sampler and the empirical law p of the held-out rows a_1..a_N.
 
@@ -49,7 +53,8 @@ class W2ToHeldOut(Bound):
     Hoeffding's (a random row of a block does the same; blocks of fewer than all rows take them
     with replacement). Below, summands are at least -max(g), and to cut them off at the largest
     pilot's only lowers their mean: an interval by betting. With the range (-inf, inf) nothing is
-    known, the lower end stands and the upper one is infinite.
+    known, the lower end stands and the upper one is infinite; so it is, too, where all matchings
+    cost the same (a sampler that fell to a point), and Student's interval says nothing.
 
     delta is halved between the ends. Distances are in units of `problem.unit`.
 
@@ -115,26 +120,27 @@ class W2ToHeldOut(Bound):
         count, replace = min(self.blocks, len(fresh) // size), self.within is not None
         costs = matching_costs(fresh, rows, size, count, rng, replace=replace)
         shift, proof = float(g.mean()), {"costs": costs, "delta": delta}
-        if self.within is None:
+        within, reason, upper_squared = self.within, "", math.inf
+        if within is None:
             least, most = student_t(values, delta), student_t(costs, delta)
-            if fault := most.refused or least.refused:
-                return claim(-math.inf, math.inf, verdict="refused", reason=fault)
             reason = f"{unbounded('squared distances')}; with within=(least, largest) there is one"
-            floor = float(least.lower)
-            upper_squared = float(most.upper)
-        else:
+            floor, upper_squared = float(least.lower), float(most.upper)
+            if fault := most.refused or least.refused:
+                within, kind, reason = EVERYWHERE, "confidence", f"above nothing is said: {fault}"
+        if within is not None:
             # a row drawn with replacement is one more variable that moves the mean
             movers = size * count if size == len(rows) else size * count // 2
-            reach = farthest(rows, *(np.asarray(end) / unit for end in self.within))
+            reach = farthest(rows, *(np.asarray(end) / unit for end in within))
             lo, hi = -float(g.max()), float(semidual(pilot, rows, g).max())
             hi = max(hi, lo + 1e-9 * (1 + abs(lo)))
             values = np.clip(values, lo, hi)
             floor = float(betting(values, delta, lo=lo, hi=hi).lower)
-            upper_squared, reason = math.inf, "no range of the draws is known"
             if math.isfinite(reach):
                 mean = min(float(costs.mean()), reach)
                 found = hoeffding_from_mean(mean, movers, delta, lo=0.0, hi=reach)
-                upper_squared, reason = float(found.upper), ""
+                upper_squared = float(found.upper)
+            else:
+                upper_squared, reason = math.inf, reason or "no range of the draws is known"
             proof |= {"reach": reach, "movers": movers, "value_range": np.array([lo, hi])}
         lower, upper = ends(floor + shift, upper_squared)
         low, high = ends(float(values.mean()) + shift, float(costs.mean()))
@@ -177,7 +183,7 @@ def inside(answer: Any, within: tuple[float, float], *points: np.ndarray) -> Hyp
     if outside:
         seen = f"{outside} of {sum(map(len, points))} draws do not"
         return Hypothesis(text, "violated", seen)
-    known = (-math.inf, math.inf)
+    known = EVERYWHERE
     if isinstance(answer, Clipped):
         known = answer.lo, answer.hi
     elif isinstance(answer, Resampler):
