@@ -1,5 +1,6 @@
 """Linear dynamics and quadratic costs as stored modules, and problems made of them."""
 
+import warnings
 from typing import Any
 
 import equinox as eqx
@@ -14,11 +15,20 @@ from infsup.core.errors import UsageError
 from infsup.core.registry import register
 
 
-def _number_or_matrix(x: Any) -> np.ndarray:
-    a = np.asarray(x, np.float64)
+def _real(x: Any, name: str) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a complex number would lose a part
+            return np.asarray(x, np.float64)
+    except (TypeError, ValueError, OverflowError, Warning):
+        raise UsageError(f"`{name}` is {type(x).__name__}, not an array of real numbers") from None
+
+
+def _number_or_matrix(x: Any, name: str = "a coefficient") -> np.ndarray:
+    a = _real(x, name)
     if a.ndim not in (0, 2) or not np.isfinite(a).all():
         raise UsageError(
-            f"a coefficient is NaN, inf or of shape {a.shape}",
+            f"`{name}` is NaN, inf or of shape {a.shape}",
             "It is a finite matrix, or a scalar for a multiple of the identity.",
             "numpy.eye(3)",
         )
@@ -104,12 +114,12 @@ def linear_quadratic(
         UsageError: shapes do not fit, Q or R is not symmetric, R is not positive definite.
     """
     d = np.size(x0)
-    B_, R_ = _number_or_matrix(B), _number_or_matrix(R)
+    B_, R_ = _number_or_matrix(B, "B"), _number_or_matrix(R, "R")
     m = d if B_.ndim == 0 else B_.shape[1]
     sizes = {"A": (A, (d, d)), "B": (B, (d, m)), "Q": (Q, (d, d)), "R": (R, (m, m))}
     sizes["terminal_Q"] = (terminal_Q, (d, d))
     for name, (value, shape) in sizes.items():
-        a = _number_or_matrix(value)
+        a = _number_or_matrix(value, name)
         if a.ndim == 2 and a.shape != shape:
             raise UsageError(
                 f"`{name}` has shape {a.shape}, asked {shape}",
@@ -157,11 +167,11 @@ def hjb_lq(
     Source: J. Han, A. Jentzen and W. E, PNAS 115 (2018) 8505-8510, and the public code of DeepBSDE
         (equation HJBLQ).
     """
-    if not isinstance(dim, int) or dim < 1:
+    if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim < 2**31:
         raise UsageError(f"`dim` is {dim!r}", "It is the dimension of the state.", "dim=100")
-    if not 0.0 < lam < np.inf:
+    if not isinstance(lam, (int, float, np.number)) or not 0.0 < lam < np.inf:
         raise UsageError(f"`lam` is {lam!r}", "The control needs a positive strength.", "lam=1.0")
-    start = np.zeros(dim) if x0 is None else np.asarray(x0, np.float64)
+    start = np.zeros(dim) if x0 is None else _real(x0, "x0")
     draft = ControlProblem(
         drift=LinearDrift(0.0, 2.0 * float(np.sqrt(lam))),
         running=QuadraticCost(0.0, 1.0),

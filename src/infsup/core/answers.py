@@ -336,6 +336,8 @@ def evaluate(f: Accepted, *columns: Any, block: int = 4096) -> np.ndarray:
         UsageError: columns of different lengths.
         PrecisionError: it is float64 and the 64-bit flag is off by now.
     """
+    if not isinstance(f, Accepted):
+        raise UsageError(f"`f` is {type(f).__name__}", remedy="problem.accept(answer)")
     guard((f.answer, f.out), "`answer`")
     if f.random:
         raise HypothesisError("`answer` is random", "This bound needs one value for each row.")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from infsup.core.certificate import Certificate
+from infsup.core.fields import look_at_fields
 from infsup.core.method import Outcome
 from infsup.core.problem import Problem
 from infsup.core.registry import remember
@@ -31,6 +32,7 @@ class Bound(eqx.Module):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         remember(cls)
+        look_at_fields(cls)
 
     def judges_held_out(self, problem: Any) -> bool:
         """Whether its statement about this problem needs rows that the answer has not seen.

@@ -1,10 +1,12 @@
 """Host callbacks: told about ten times a second, they see copies and cannot change results."""
 
 import json
+import os
 import pathlib
 from typing import Any
 
 from infsup.core.driver import Event
+from infsup.core.errors import UsageError
 
 
 class JSONLines:
@@ -18,6 +20,8 @@ class JSONLines:
     """
 
     def __init__(self, path: str | pathlib.Path):
+        if not isinstance(path, (str, os.PathLike)):
+            raise UsageError(f"`path` of JSONLines is {type(path).__name__}", remedy='"run.jsonl"')
         self.path = pathlib.Path(path)
         self._write([])
 

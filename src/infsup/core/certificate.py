@@ -183,9 +183,14 @@ class Certificate:
             raise UsageError(f"`level` of a certificate is {self.level}", "It is a probability.")
         put("lower", _float_end(self.lower))
         put("upper", _float_end(self.upper))
+        if not isinstance(self.hypotheses, (tuple, list)) or not all(
+            isinstance(h, Hypothesis) for h in self.hypotheses
+        ):
+            raise UsageError(
+                "`hypotheses` of a certificate holds something else",
+                remedy='(infsup.Hypothesis("...", "checked"),)',
+            )
         put("hypotheses", tuple(self.hypotheses))
-        if not all(isinstance(h, Hypothesis) for h in self.hypotheses):
-            raise UsageError("`hypotheses` of a certificate holds something else")
         if not isinstance(self.range, (tuple, list)) or len(self.range) != 2:
             raise UsageError(
                 f"`range` of a certificate is {self.range!r}", remedy="(lowest, highest)"
@@ -445,6 +450,8 @@ def compose(
     Raises:
         UsageError: no parts, or nothing left of the level.
     """
+    if not isinstance(parts, (tuple, list)) or not all(isinstance(p, Certificate) for p in parts):
+        raise UsageError("`parts` of a composition holds something else than certificates")
     if not parts:
         raise UsageError("`parts` of a composition is empty")
     exact = 1 - sum((1 - Fraction(p.level) for p in parts), Fraction(0))

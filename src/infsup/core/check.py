@@ -18,7 +18,7 @@ import numpy as np
 
 from infsup.core.certificate import KINDS, VERDICTS, Certificate
 from infsup.core.encoding import Opaque, Record, check_header, core_record, decode
-from infsup.core.errors import FileRejected, InfsupError
+from infsup.core.errors import FileRejected, InfsupError, UsageError
 from infsup.core.ledger import DeltaLedger
 from infsup.core.registry import HOMES, name_of
 from infsup.core.storage import number_to_text, read_folder
@@ -90,6 +90,8 @@ def checker(bound: type | str) -> Callable[[Callable], Callable]:
     and returns (lower, upper), which the claimed bracket must contain. `promises` says what else
     the claim may be.
     """
+    if not isinstance(bound, (str, type)):
+        raise UsageError(f"`bound` is {type(bound).__name__}, not a bound's class or name")
     name = bound if isinstance(bound, str) else name_of(bound)
 
     def put(function: Callable) -> Callable:

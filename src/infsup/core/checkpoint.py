@@ -1,5 +1,6 @@
 """A run in the middle, as a folder: bytes from the file, structure from the method itself."""
 
+import os
 import pathlib
 import platform
 import time
@@ -37,7 +38,9 @@ class Checkpoint:
     seconds: float = 30.0
 
     def __post_init__(self):
-        if not self.seconds >= 0:
+        if not isinstance(self.path, (str, os.PathLike)):
+            raise UsageError(f"`path` of Checkpoint is {type(self.path).__name__}", remedy='"run"')
+        if not isinstance(self.seconds, (int, float)) or not self.seconds >= 0:
             raise UsageError(f"`seconds` of Checkpoint is {self.seconds!r}", remedy=">= 0")
 
 

@@ -275,6 +275,8 @@ def run(
     Raises:
         HypothesisError: a method whose step is Python.
     """
+    if not isinstance(problem, Problem):
+        raise UsageError(f"`problem` is {type(problem).__name__}, not a Problem")
     problem, key = problem.fit, open_key(key)
     outcome = as_outcome(start)
     for number, m in enumerate(stages(method)):

@@ -42,6 +42,9 @@ class DeltaLedger:
 
     def __post_init__(self):
         check_delta(self.granted, "granted")
+        if not isinstance(self.entries, (tuple, list)):
+            got = type(self.entries).__name__
+            raise UsageError(f"`entries` of a ledger is {got}", remedy="((delta, what for), ...)")
         object.__setattr__(self, "entries", tuple(self.entries))
         for entry in self.entries:
             if not isinstance(entry, tuple) or len(entry) != 2 or not isinstance(entry[1], str):

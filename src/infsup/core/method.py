@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from infsup.core.errors import UsageError
+from infsup.core.fields import look_at_fields
 from infsup.core.problem import Problem
 from infsup.core.registry import register, remember
 
@@ -41,6 +42,7 @@ class Method(eqx.Module):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         remember(cls)
+        look_at_fields(cls)
 
     def suits(self, problem: Any) -> None:
         """Raises `HypothesisError` where the problem's structure does not fit. Default: it fits."""

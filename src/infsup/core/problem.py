@@ -15,6 +15,7 @@ import numpy as np
 
 from infsup.core.certificate import Hypothesis
 from infsup.core.errors import UsageError
+from infsup.core.fields import look_at_fields
 from infsup.core.keys import is_key
 from infsup.core.registry import remember
 from infsup.core.split import SeenRows
@@ -28,6 +29,7 @@ class Problem(eqx.Module):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         remember(cls)
+        look_at_fields(cls)
 
     @property
     @abc.abstractmethod

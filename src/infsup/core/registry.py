@@ -89,9 +89,10 @@ def register(cls: type[T]) -> type[T]:
     Raises:
         UsageError: the class is not a dataclass or Equinox module, or is defined in a function.
     """
-    if not hasattr(cls, "__dataclass_fields__"):
+    if not isinstance(cls, type) or not hasattr(cls, "__dataclass_fields__"):
+        got = getattr(cls, "__name__", type(cls).__name__)
         raise UsageError(
-            f"`{cls.__name__}` has no fields to store",
+            f"`cls`: `{got}` is no class with fields to store",
             remedy="a subclass of equinox.Module, or a frozen dataclass",
         )
     remember(cls)

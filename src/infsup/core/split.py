@@ -92,8 +92,9 @@ class DataSet(eqx.Module):
     source: str = eqx.field(static=True, default="memory")
 
     def __check_init__(self):
-        if not self.columns:
-            raise UsageError("`columns` of a data set is empty")
+        if not isinstance(self.columns, dict) or not self.columns:
+            got = "empty" if isinstance(self.columns, dict) else type(self.columns).__name__
+            raise UsageError(f"`columns` of a data set is {got}", remedy='{"x": x, "y": y}')
         lengths = {k: np.shape(a)[0] if np.ndim(a) else 0 for k, a in self.columns.items()}
         if len(set(lengths.values())) != 1:
             raise UsageError(f"`columns` have different numbers of rows: {lengths}")

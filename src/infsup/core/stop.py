@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from infsup.core.errors import UsageError
 
 R = TypeVar("R", bound="Rule")
@@ -23,6 +25,10 @@ class AnyOf(Rule):
     rules: tuple[Rule, ...]
 
 
+def _number(x: object) -> bool:
+    return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
+
+
 @dataclass(frozen=True)
 class Steps(Rule):
     """Stops after `count` steps. Reproduces a run that a clock or a person stopped."""
@@ -41,7 +47,7 @@ class Seconds(Rule):
     limit: float
 
     def __post_init__(self):
-        if not self.limit > 0:
+        if not _number(self.limit) or not self.limit > 0:
             raise UsageError(f"`limit` of Seconds is {self.limit!r}", remedy="a number > 0")
 
 
@@ -52,7 +58,7 @@ class Plateau(Rule):
     looks: int = 10
 
     def __post_init__(self):
-        if not self.looks >= 1:
+        if not _number(self.looks) or not self.looks >= 1:
             raise UsageError(f"`looks` of Plateau is {self.looks!r}", remedy="1 or more")
 
 
@@ -67,7 +73,7 @@ class Reach(Rule):
     target: float
 
     def __post_init__(self):
-        if not isinstance(self.target, (int, float)) or self.target != self.target:
+        if not _number(self.target) or self.target != self.target:
             raise UsageError(f"`target` of Reach is {self.target!r}", remedy="a number")
 
 

@@ -1,7 +1,7 @@
 """`solve` finds and certifies; `certify` says what any answer is worth."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def solve(
         m.suits(problem.fit)
     for b in judges:
         _fits(b, problem, "bound")
-    for c in callbacks:
+    for c in _several("callbacks", callbacks, "functions of Event"):
         if not callable(c):
             raise UsageError(f"`callbacks` holds a {type(c).__name__}", remedy="functions of Event")
     given = problem.fit
@@ -246,6 +246,9 @@ def certify(
     if isinstance(judge, str):
         judge = named("BOUNDS", judge)()
     _fits(judge, problem, "bound")
+    if evidence is not None and not isinstance(evidence, Mapping):
+        got = type(evidence).__name__
+        raise UsageError(f"`evidence` is {got}, not a dict", remedy='evidence={"roles": ...}')
     outcome = as_outcome(answer)
     if outcome is None:
         raise UsageError("`answer` is None", f"This problem asks for {problem.asks}.")
@@ -325,7 +328,7 @@ def _chosen(problem: Problem, method: Any, bounds: Any) -> tuple[Method, tuple[B
         method = named("METHODS", method)()
     if isinstance(bounds, (Bound, str)):
         bounds = (bounds,)
-    bounds = choice.bounds if bounds is None else tuple(bounds)
+    bounds = choice.bounds if bounds is None else _several("bounds", bounds, "(bound, ...)")
     bounds = tuple(named("BOUNDS", b)() if isinstance(b, str) else b for b in bounds)
     if not bounds:
         raise UsageError("`bounds` is empty", "Every solution is certified.")
@@ -337,6 +340,13 @@ def _chosen(problem: Problem, method: Any, bounds: Any) -> tuple[Method, tuple[B
             remedy="infsup list methods",
         )
     return method, bounds, why
+
+
+def _several(name: str, given: Any, remedy: str) -> tuple[Any, ...]:
+    """What an argument that holds several things holds."""
+    if not isinstance(given, (tuple, list)):
+        raise UsageError(f"`{name}` is {type(given).__name__}, not a tuple", remedy=remedy)
+    return tuple(given)
 
 
 def _fits(thing: Any, problem: Problem, role: str) -> None:

@@ -35,6 +35,8 @@ def packaged(name: str) -> DataSet:
     Raises:
         UsageError: there is no such data set; says the nearest.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"`name` is {type(name).__name__}", remedy=nearest("", DATA))
     plain = name.removeprefix("infsup:")
     if plain not in DATA:
         raise UsageError(f"there is no packaged data set `{name}`", remedy=nearest(plain, DATA))

@@ -5,6 +5,7 @@ Strict: every cell is right or the file is not read; nothing in a file is execut
 
 import csv
 import math
+import os
 import pathlib
 import zipfile
 from collections.abc import Sequence
@@ -119,6 +120,8 @@ def from_npz(path: Any, x: str = "x", y: str = "y", *, name: str | None = None) 
 
 
 def _existing(path: Any) -> pathlib.Path:
+    if not isinstance(path, (str, os.PathLike)) or "\0" in os.fspath(path):
+        raise UsageError(f"`path` is {type(path).__name__}", remedy='"rows.csv"')
     path = pathlib.Path(path)
     if not path.is_file():
         near = [p.name for p in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []

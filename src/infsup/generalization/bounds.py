@@ -62,8 +62,12 @@ class HoldOut(Bound):
                 f"`loss` of HoldOut is {self.loss!r}", remedy=nearest(self.loss, LOSSES)
             )
         if self.range is not None:
-            lo, hi = self.range
-            if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
+            try:
+                lo, hi = self.range
+                fits = math.isfinite(lo) and math.isfinite(hi) and lo < hi
+            except (TypeError, ValueError):
+                fits = False
+            if not fits:
                 raise UsageError(f"`range` of HoldOut is {self.range}", remedy="range=(0.0, 1.0)")
 
     def certify(self, problem, outcome, key, delta):

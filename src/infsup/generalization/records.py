@@ -130,7 +130,11 @@ class BoundedMean(Problem):
     title: str = eqx.field(static=True)
 
     def __init__(self, lo: float | int = 0.0, hi: float | int = 1.0, name: str = "values"):
-        if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
+        try:
+            fits = math.isfinite(lo) and math.isfinite(hi) and lo < hi
+        except TypeError:
+            fits = False
+        if not fits:
             raise UsageError(
                 f"`lo` = {lo}, `hi` = {hi} of BoundedMean",
                 "The interval rests on a range that every possible value lies in.",

@@ -37,5 +37,5 @@ def whole(what: str, name: str, value: Any, *, least: int) -> None:
 
 def one_of(what: str, name: str, value: Any, known: tuple[str, ...]) -> None:
     """Raises unless `value` is one of some words."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise UsageError(f"`{name}` of {what} is {value!r}", remedy=nearest(str(value), known))

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from infsup.core.errors import UsageError
+from infsup.optimization import arguments
 
 
 class Run(NamedTuple):
@@ -44,9 +46,13 @@ def frank_wolfe(
 
     Source: M. Jaggi, Revisiting Frank-Wolfe, ICML 2013, Algorithm 1 and Theorems 1 and 2.
     """
-    if steps < 1:
-        raise UsageError(f"`steps` is {steps}", remedy="steps=100")
-    if not 0 <= start < len(atoms):
+    arguments.whole("frank_wolfe", "steps", steps, least=1)
+    arguments.whole("frank_wolfe", "start", start, least=0)
+    if not callable(f):
+        raise UsageError(f"`f` is {type(f).__name__}", remedy="a function of a point")
+    if np.ndim(atoms) != 2 or not hasattr(atoms, "dtype") or np.dtype(atoms.dtype).kind != "f":
+        raise UsageError("`atoms` is no array [m, d] of floats", remedy="jnp.eye(3)")
+    if start >= len(atoms):
         raise UsageError(f"`start` is {start}, and there are {len(atoms)} atoms", remedy="start=0")
 
     def step(x, k):

@@ -12,6 +12,7 @@ from infsup.core.answers import Point
 from infsup.core.certificate import Hypothesis
 from infsup.core.errors import UsageError
 from infsup.core.problem import Problem
+from infsup.optimization import arguments
 
 Number = float | int | jax.Array
 """A hyper-parameter: a Python number outside, a traced scalar inside a compiled step."""
@@ -119,15 +120,10 @@ class Minimize(Smooth):
         self.like = jax.tree.map(_shape, like)
         self.mu = strong_convexity
         self.R = self_concordance
-        if self.mu is not None and not isinstance(self.mu, jax.Array) and not 0 < self.mu < np.inf:
-            raise UsageError(
-                f"`strong_convexity` is {self.mu}", "It is positive, or None where unknown."
-            )
-        if self.R is not None and not isinstance(self.R, jax.Array) and not 0 <= self.R < np.inf:
-            raise UsageError(
-                f"`self_concordance` is {self.R}",
-                "It is 0 (a quadratic function) or more, or None where unknown.",
-            )
+        if self.mu is not None:
+            arguments.number("Minimize", "strong_convexity", self.mu, above=0)
+        if self.R is not None:  # 0: a quadratic function
+            arguments.number("Minimize", "self_concordance", self.R, above=0, least=True)
         try:
             got = eqx.filter_eval_shape(f, self.like)
         except (TypeError, ValueError, IndexError) as e:

@@ -103,7 +103,7 @@ def problem(name: str, **parameters: Any) -> Any:
     Raises:
         UsageError: an unknown name or parameter; says the nearest.
     """
-    if name not in GALLERY:
+    if not isinstance(name, str) or name not in GALLERY:
         raise UsageError(f"there is no problem `{name}`", remedy=nearest(str(name), GALLERY))
     make = maker(name)
     known = inspect.signature(make).parameters
