@@ -83,3 +83,15 @@ def test_the_whole_tour(here, x64, capfd):
     last = capfd.readouterr().out.split()[-1]
     assert last.endswith("runs/tour/report/index.html")
     assert pathlib.Path(last).is_file()
+
+
+def test_the_table_names_the_way_to_the_command(here, monkeypatch, capfd):
+    c = isp.Certificate("a", "b", 1.0, 2.0, "confidence", "x.Y", level=0.99)
+    bin = pathlib.Path("my venv/bin").absolute()
+    bin.mkdir(parents=True)
+    (bin / "activate").touch()
+    monkeypatch.setattr("sys.executable", str(bin / "python"))
+    for found, wanted in ((None, True), ("/usr/bin/infsup", False)):
+        monkeypatch.setattr("shutil.which", lambda name, found=found: found)
+        tour._table(tour.Tour(rows=[("digits", c, 3.0)]), 12.0)
+        assert ("source 'my venv/bin/activate'" in capfd.readouterr().out) is wanted

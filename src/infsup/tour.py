@@ -5,8 +5,10 @@ is saved below `runs/tour` and checked at the end; the tour fails where a claim 
 """
 
 import csv
+import os
 import pathlib
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -189,11 +191,19 @@ def _table(taken: Tour, total: float) -> None:
     screen.say()
     for failure in taken.failed:
         screen.say(f"✗ failed  {failure}", "refuted")
+    activate = pathlib.Path(sys.executable).with_name("activate")
+    shell_needs = shutil.which("infsup") is None and activate.exists()
     screen.rows(
         [
             ("took", f"{total:.0f} s"),
             ("saved", str(HOME)),
-            ("next", "infsup list"),
+            # else the shell would not find the commands that follow
+            *(
+                [("next", f"source {shlex.quote(os.path.relpath(activate))}")]
+                if shell_needs
+                else []
+            ),
+            ("" if shell_needs else "next", "infsup list"),
             ("", "infsup solve hjb-lq-100 -s lam=20"),
             ("", "infsup certify predictions YOUR_FILE.csv"),
             ("report", str(HOME / "report" / "index.html")),
