@@ -86,7 +86,7 @@ def doctor(
     ]
     missing = [n for n, has in extras.items() if not has]
     if missing:
-        rows.append(("", f'pip install "infsup[{",".join(missing)}]"'))
+        rows.append(("", f'in a clone: pip install ".[{",".join(missing)}]"'))
     if tested:
         sign = yes if tested["agrees"] else ("x" if screen.ascii else "✗")
         rows.append(("test", f"{sign} {tested['text']}   {tested['seconds']:.1f} s"))

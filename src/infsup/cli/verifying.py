@@ -5,8 +5,10 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from fractions import Fraction
@@ -354,6 +356,8 @@ def _summary(
 
 
 def _explain(id: str, known: "Mapping[str, Theorem]") -> int:
+    from infsup.report.literature import cited
+    from infsup.report.math import apart
     from infsup.theorems.registry import KINDS
 
     chosen = _find([id], known)
@@ -369,20 +373,22 @@ def _explain(id: str, known: "Mapping[str, Theorem]") -> int:
     )
     screen.say(f"{t.id}  {t.title}")
     screen.say()
-    screen.lines(f"  {line}" for line in t.statement.strip().splitlines())
+    # in lines of their own, as the report sets them
+    screen.lines(f"  {part.strip()}" for part in apart(t.statement))
     screen.say()
     for h in t.hypotheses:
         screen.rows([("where", h)])
     screen.rows(
         [
-            ("source", t.source),
+            ("source", cited(t.source)),
             ("kind", f"{t.kind}: {KINDS[t.kind]}"),
             ("code", f"{t.file}:{t.line}"),
         ]
     )
     screen.say()
-    screen.lines(t.derivation.splitlines())
-    screen.say()
+    for paragraph in re.split(r"\n\s*\n", t.derivation.strip()):
+        screen.lines(textwrap.wrap(" ".join(paragraph.split()), screen.width))
+        screen.say()
     screen.rows([("next", f"infsup verify {t.id}")])
     return DONE
 

@@ -18,7 +18,7 @@ from infsup.networks.relu import ReLUNetwork, from_equinox
 
 MAX_BYTES = 256 * 2**20
 OPSET = 17
-INSTALL = 'pip install "infsup[onnx]"'
+INSTALL = "pip install onnx onnxruntime"
 
 
 def _onnx() -> Any:
