@@ -722,6 +722,18 @@ def test_deep_and_wide_documents_end_cleanly(tmp_path):
             isp.load(tmp_path / "s")
 
 
+@pytest.mark.parametrize("form", ["nan", "inf", "-1.0"])
+def test_clocks_that_no_run_has_are_refused(form, tmp_path):
+    document, arrays = read_folder(FIXTURE)
+    for part in (lambda d: d["seconds"], lambda d: d["stages"][0]):
+        d = copy.deepcopy(document)
+        box = part(d)["dict"]
+        box["seconds" if "seconds" in box else next(iter(box))] = {"float": form}
+        write_folder(tmp_path / "s", d, arrays)
+        with pytest.raises(FileRejected):
+            isp.load(tmp_path / "s")
+
+
 # -- checkpoints ----------------------------------------------------------------------------------
 
 

@@ -81,6 +81,10 @@ class Approximate(Problem):
                 'dtype="float64"' if dtype == "float32" else 'dtype="real"   or   a larger eps',
             )
 
+    def __check_init__(self):
+        # a file's fields come here without `__init__`
+        _ends(self.domain)
+
     @property
     def asks(self):
         scalar = jax.ShapeDtypeStruct((), np.float64)

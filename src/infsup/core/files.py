@@ -5,6 +5,7 @@ in a closed registry, arrays and functions likewise.
 """
 
 import dataclasses
+import math
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -146,7 +147,7 @@ def load(path: Any, *, problem: Any = None, like: Any = None) -> Solution:
         _stage(_expect(decode(s, arrays), dict)) for s in _expect(document["stages"], list)
     )
     seconds = _expect(decode(document["seconds"], arrays), dict)
-    if not all(isinstance(v, float) for v in seconds.values()):
+    if not all(isinstance(v, float) and 0 <= v < math.inf for v in seconds.values()):
         raise FileRejected(f"{path}: the seconds are no numbers")
     certificates = _expect(live["certificates"], tuple)
     comparators = _expect(live["comparators"], dict)
@@ -180,6 +181,8 @@ def _stage(fields: dict[str, Any]) -> Stage:
         raise FileRejected("solution.json: a stage lacks or adds a field")
     for name, kind in kinds.items():
         _expect(fields[name], kind)
+        if kind is not str and not 0 <= fields[name] < math.inf:
+            raise FileRejected(f"solution.json: `{name}` of a stage is {fields[name]}")
     if not all(isinstance(v, np.ndarray) for v in _expect(fields["history"], dict).values()):
         raise FileRejected("solution.json: a history is no table of numbers")
     return Stage(**fields)
