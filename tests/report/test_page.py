@@ -221,6 +221,38 @@ def test_refused_and_empty_ones_carry_no_number():
     assert "0.18" not in page.text
 
 
+STRENGTHS = [
+    ({}, "99 % confidence ."),
+    (
+        {"hypotheses": (Hypothesis("draws are independent", "assumed"),)},
+        "99 % confidence , if draws are independent.",
+    ),
+    (
+        {"verdict": "vacuous", "lower": 0.0, "upper": 1.0},
+        "99 % confidence ; no better than [0, 1].",
+    ),
+    (
+        {"verdict": "refuted", "reason": "the truth is 2"},
+        "Refuted : the truth is 2. It was claimed as 99 % confidence",
+    ),
+    ({"verdict": "inapplicable", "reason": "no mean"}, "Inapplicable : no mean."),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), STRENGTHS, ids=[words for _, words in STRENGTHS])
+def test_the_strength_is_a_sentence(fields, words):
+    given = {"lower": 0.0018, "upper": 0.0347, **fields}
+    if given.get("verdict") == "inapplicable":
+        given |= {"lower": -np.inf, "upper": np.inf}
+    seen = (Hypothesis("the rows are unseen", "checked"),)
+    claim = Certificate(
+        "error rate", "a network", kind="confidence", bound="x:Y", range=(0.0, 1.0), level=0.99,
+        **{"hypotheses": seen, **given},
+    )  # fmt: skip
+    page = clean(one(Report([stop(certificate=claim, picture=None, comparators={})])))
+    assert words in page.text
+
+
 def test_what_cannot_be_read_is_said_once():
     page = clean(one(Report([Unreadable("runs/x", "its checksum differs")], None, [("a", "b")])))
     assert page.text.count("its checksum differs") == 1

@@ -9,7 +9,7 @@ from infsup.core.bracket.characters import clean
 from infsup.core.bracket.components import SILENT
 from infsup.core.bracket.picture import svg
 from infsup.core.bracket.signs import sign
-from infsup.core.bracket.words import hypotheses_by_state, statements
+from infsup.core.bracket.words import hypotheses_by_state, statements, strength
 from infsup.core.certificate import Certificate
 from infsup.core.errors import UsageError
 from infsup.core.figure import Figure
@@ -76,16 +76,19 @@ def _with_comparators(stop: Stop) -> str:
 def _kind_in_words(c: Certificate) -> tuple[str, Markup]:
     """The statement of strength, its beginning apart."""
     first = statements(c)[0].text.replace("\n", " ")
+    if c.verdict == "refuted":
+        return "Refuted", typeset(f": {first.rstrip('.')}. It was claimed as {strength(c)}.")
     if c.verdict in SILENT:
-        return f"{c.verdict[:1].upper()}{c.verdict[1:]}", typeset(f": {first}")
+        return f"{c.verdict[:1].upper()}{c.verdict[1:]}", typeset(f": {first.rstrip('.')}.")
     first = re.sub(r" \((proved|proved_real|confidence|asymptotic|estimate)\)", "", first)
-    head, mark, tail = first.partition(", " if ", " in first else ": ")
+    # the first clause; a comma in an interval ends none
+    head, tail = re.fullmatch(r"([^,;:\[(]*)(.*)", first, re.DOTALL).groups()  # type: ignore[union-attr]
     assumed = [clean(h.text) for h in c.hypotheses if h.state == "assumed"]
     if c.verdict == "conditional" and assumed:
-        tail = f"{mark}{tail}".rstrip(".") + f", if {' and '.join(assumed)}."
+        tail = tail.rstrip(".") + f", if {' and '.join(assumed)}"
     else:
-        tail = f"{mark}{tail}".rstrip(".") + "."
-    return head[:1].upper() + head[1:], typeset(tail)
+        tail = tail.rstrip(".")
+    return head[:1].upper() + head[1:], typeset(tail + ".")
 
 
 def _in_one_line(c: Certificate, headline: Certificate) -> str:
