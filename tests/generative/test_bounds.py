@@ -413,6 +413,21 @@ def test_kl_of_gaussians():
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("mean", "sd"), [(0.0, 3.0), (3.0, 1.0), (0.0, 0.5)])
+def test_kl_where_density_ratios_have_no_variance(mean, sd, monkeypatch):
+    problem, answer = standard(), gaussian(mean=mean, sd=sd)
+    truth = kl_normal(1.0, sd) + mean**2 / (2 * sd**2)
+    quick = KLToKnown(draws=512, own=1024)
+    assert not often(misses(problem, answer, quick, truth, times=40), times=40)
+    if sd < 1:
+        return
+    # the planted bug: the ratio as it is, whose rare large values are not in the sample
+    monkeypatch.setattr(kl_to_known, "summands", lambda r: r + np.expm1(-r))
+    monkeypatch.setattr(kl_to_known, "cut_off", lambda r: np.zeros(100_000))
+    assert often(misses(problem, answer, quick, truth, times=40), times=40)
+
+
+@pytest.mark.usefixtures("x64")
 def test_kl_finds_the_density_of_the_ode(monkeypatch):
     # the likelihood that is usually reported: trace of the velocity instead of the steps' log det
     problem, answer = standard(1, 1.0), euler(3.0, n=1)

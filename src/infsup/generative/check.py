@@ -91,10 +91,12 @@ def W2ToMixture(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
 
 @promises("asymptotic", _invertible, quantity="KL", range=(0.0, math.inf), dtype="float64")
 def KLToKnown(problem: Any, answer: Any, proof: Any) -> tuple[Any, Any]:
-    """From log(p/q) at the draws."""
-    r = _array(proof, "log_ratio")
-    found = student_t(r + np.expm1(-r), float(proof["delta"]))
-    return max(float(found.lower), 0.0), float(found.upper)
+    """From log(p/q) at draws of both."""
+    half, r = float(proof["delta"]) / 2, _array(proof, "log_ratio")
+    near = student_t(r + np.expm1(-np.maximum(r, -math.log(2))), half)
+    cut = betting(np.maximum(0.0, 1 - 2 * np.exp(np.minimum(_array(proof, "on_q"), 0.0))), half)
+    lower = float(near.lower) + float(cut.lower)
+    return max(lower, 0.0), float(near.upper) + float(cut.upper)
 
 
 @promises(

@@ -29,7 +29,7 @@ def picture(problem: Transport, answer: Any, key: Any = 0) -> Figure:
         For rows that are images, of d = side^2 >= 16 numbers on a grid too, 8 x 8 grey images in
         [0, 1]; on the line two histograms, or one beside the density of a mixture; else as many
         draws of the answer as of the target (grey), in the plane or in the two directions in which
-        the target spreads most. Draws far outside are left out, and counted in the caption.
+        the target spreads most. What lies far outside is left out, and counted in the caption.
     """
     answer = problem.accept(getattr(answer, "answer", answer))
     k_target, k_model = jax.random.split(open_key(key))
@@ -75,7 +75,7 @@ def _line(problem: Transport, answer: Any, y: np.ndarray, key: Any) -> Figure:
             bells = np.exp(-0.5 * ((at[:, None] - means) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
             target = Curve(at, bells @ weights, problem.name, "grey")
     model = Curve(middle, shares[1], who(answer), "accent", "steps")
-    outside = int(((x < lo) | (x > hi)).sum())
+    outside = sum(int(((v < lo) | (v > hi)).sum()) for v in (x, y))
     return Figure((target, model), "x", "density", _caption(problem, answer, x, y, outside))
 
 
@@ -91,7 +91,7 @@ def _plane(problem: Transport, answer: Any, y: np.ndarray, key: Any) -> Figure:
         titles = tuple(f"{n} principal direction of the target" for n in ("first", "second"))
     lo, hi = _frame(x, y)
     inside = [((v >= lo) & (v <= hi)).all(1) for v in (y, x)]
-    outside = int((~inside[1]).sum())
+    outside = sum(int((~i).sum()) for i in inside)
     curves = tuple(
         Curve(v[i, 0], v[i, 1], name, ink, "points")
         for v, i, name, ink in (
@@ -104,7 +104,7 @@ def _plane(problem: Transport, answer: Any, y: np.ndarray, key: Any) -> Figure:
 
 def _caption(problem: Transport, answer: Any, x: Any, y: Any, outside: int) -> str:
     text = f"{len(x)} draws of {who(answer)} over {len(y)} of {problem.name}"
-    return text + (f"; {outside} of the draws lie outside the frame." if outside else ".")
+    return text + (f"; {outside} of these lie outside the frame." if outside else ".")
 
 
 def _frame(

@@ -13,10 +13,13 @@ from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate
 from infsup.core.intervals import betting
 from infsup.core.registry import name_of
-from infsup.generative.bounds.kl_to_known import log_densities
+from infsup.generative.bounds.densities import (
+    log_densities,
+    log_densities_of,
+    own_log_densities,
+)
 from infsup.generative.bounds.w2_to_mixture import known
-from infsup.generative.drawing import draws, pushed, who
-from infsup.generative.flow_sampler import FlowSampler
+from infsup.generative.drawing import who
 from infsup.generative.problem import Transport
 from infsup.optimization import arguments
 
@@ -59,14 +62,12 @@ class DivergenceToKnown(Bound):
     def certify(self, problem, outcome, key, delta):
         law, answer = known(problem, "DivergenceToKnown"), outcome.answer
         k_p, k_q = jax.random.split(key)
-        points = [law.sample(k_p, self.draws).astype(jnp.float64)]
-        if self.measure == "js":
-            points.append(_of_the_sampler(answer, k_q, (self.draws, law.dim)))
-        ratios, fault, hypotheses = [], "", ()
-        for x in points:
-            logs, reason, hypotheses = log_densities(answer, x)
-            fault = fault or reason
-            ratios.append(np.asarray(jax.vmap(law.log_density)(x)) - logs)
+        x = law.sample(k_p, self.draws).astype(jnp.float64)
+        logs, fault, hypotheses = log_densities(answer, x)
+        ratios = [log_densities_of(law, x) - logs]
+        if self.measure == "js" and not fault:
+            y, own_logs, fault = own_log_densities(answer, k_q, self.draws, law.dim)
+            ratios.append(log_densities_of(law, y) - own_logs)
         most = {"tv": 1.0, "js": math.log(2)}[self.measure]
 
         def claim(lower: float, upper: float, **fields: Any) -> Certificate:
@@ -98,15 +99,6 @@ class DivergenceToKnown(Bound):
         proof = {"measure": self.measure, "delta": delta}
         proof |= dict(zip(("on_p", "on_q"), ratios, strict=False))
         return claim(lower, upper, budget={"sampling": upper - lower}, proof=proof)
-
-
-def _of_the_sampler(answer: Any, key: Any, shape: tuple[int, int]) -> Any:
-    """Draws in float64: rounded to float32 they would be draws of another law."""
-    if isinstance(answer, FlowSampler):
-        answer = answer.astype(jnp.float64)
-    if hasattr(answer, "push"):
-        return jnp.asarray(pushed(answer, jax.random.normal(key, shape, jnp.float64)))
-    return jnp.asarray(draws(answer, key, shape[0]))
 
 
 def summands(measure: str, log_ratio: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from infsup.core.bound import Bound
 from infsup.core.certificate import Certificate, Hypothesis
 from infsup.core.precision import enabled
 from infsup.core.registry import name_of
-from infsup.generative.bounds.kl_to_known import log_densities
+from infsup.generative.bounds.densities import log_densities
 from infsup.generative.bounds.student_mean import student_mean
 from infsup.generative.drawing import who
 from infsup.generative.problem import Transport
