@@ -5,6 +5,7 @@ import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -87,23 +88,27 @@ def sup_error(
         balls = [[exact(c) for c in piece.poly] for piece in pieces]
         while todo:
             count += len(todo)
-            bounds, least, at = _boxes(enclosure, pieces, balls, todo)
+            bounds, least, at, rough = _boxes(enclosure, pieces, balls, todo)
             number = np.array([i for i, _, _ in todo])
             seen = least + extras[number]
             if seen.max() > reached:
                 reached, point = float(seen.max()), at[int(seen.argmax())]
             enough = max(floor, reached * (1 + tolerance)) + 1e-300
             again, done = [], bounds + extras[number] <= enough
-            for (i, low, high), bound, ready in zip(todo, bounds, done, strict=True):
+            for k, (i, low, high) in enumerate(todo):
                 whole = pieces[i].high - pieces[i].low
-                if ready or count >= most or (high - low) * 2**120 <= whole:
-                    top[i] = max(top[i], bound)
-                else:
-                    middle = (low + high) / 2
-                    again += [(i, low, middle), (i, middle, high)]
+                if done[k] or count >= most or (high - low) * 2**120 <= whole:
+                    top[i] = max(top[i], bounds[k])
+                    continue
+                cuts = [low, (low + high) / 2, high]
+                if rough[k] and high - low == whole:
+                    # a kink at an end: balls have radii of 30 bits and reach a hair beyond it
+                    hair = whole / 2**27
+                    cuts = [low, low + hair, high - hair, high]
+                again += [(i, *ends) for ends in pairwise(cuts)]
             todo = again
     worst = int(np.argmax(top + extras))
-    total = max(float(top[worst] + extras[worst]), reached * (1 + tolerance))
+    total = float(top[worst] + extras[worst])
     return Found(np.maximum(top, (total - extras) * (1 - 2.0**-50)).tolist(), worst, point)
 
 
@@ -112,9 +117,10 @@ def _boxes(
     pieces: Sequence[Piece],
     balls: list[list[arb]],
     boxes: list[tuple[int, Fraction, Fraction]],
-) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Upper bounds of |f - p| on boxes, and values of it that are attained, with the points."""
+) -> tuple[np.ndarray, np.ndarray, list[float], np.ndarray]:
+    """Upper bounds of |f - p| on boxes; values that are attained, where; which have a kink."""
     bounds, least = np.full(len(boxes), math.inf), np.zeros(len(boxes))
+    rough = np.zeros(len(boxes), bool)
     points = [float((low + high) / 2) for _, low, high in boxes]
     smooth: dict[int, list[tuple[int, np.ndarray, float]]] = {}
     for k, (i, low, high) in enumerate(boxes):
@@ -129,6 +135,7 @@ def _boxes(
             over = enclosure.taylor(box, order)
         except (NotSmooth, DomainFault):
             bounds[k], least[k] = _rough(enclosure, shifted, box, x, r)
+            rough[k] = True
             continue
         error, power = [], arb(1)
         for j in range(order):
@@ -153,7 +160,7 @@ def _boxes(
                 _, low, high = boxes[j]
                 middle, half = float((low + high) / 2), float((high - low) / 2)
                 points[j] = min(max(middle + half * s, float(low)), float(high))
-    return bounds, least, points
+    return bounds, least, points, rough
 
 
 @functools.cache

@@ -162,7 +162,8 @@ def _between(
     ratio = high / low
     share = 0.5
     if error_low > 0 and error_high < math.inf:
-        share = math.log(0.985 * tolerance / error_low) / math.log(error_high / error_low)
+        low_, aim, high_ = (math.log(e) for e in (error_low, 0.985 * tolerance, error_high))
+        share = (aim - low_) / max(high_ - low_, 1e-9)
     share = min(max(share, 0.02), 0.98)
     near = [0.5 * share, 0.97 * share, share, share + 0.03 * (1 - share), (1 + share) / 2]
     return low * ratio ** np.array(near)

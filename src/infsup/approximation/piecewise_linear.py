@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import numpy as np
 
-from infsup.approximation.bounds.structural_enclosure import enclosed, refuse_budget
+from infsup.approximation.bounds.structural_enclosure import Enclosed, enclosed, refuse_budget
 from infsup.approximation.graph import BITS, INPUT, KNOT, ONE, Graph, form, numpy_dtype, piecewise
 from infsup.approximation.mesh import Values, shorter, stops_of
 from infsup.approximation.problem import Approximate, asked
@@ -25,6 +25,8 @@ from infsup.core.program import Program
 from infsup.numerics.enclosure import Enclosure, exact
 
 CHECKS = 24
+MOST_TRIES = 40
+"""Networks that are built for one problem, where the proof shows what samples missed."""
 LINES = 0.71
 """Pieces that start and end off the function, as a share of chords: 1 / sqrt 2 in the limit."""
 
@@ -77,28 +79,31 @@ class PiecewiseLinear(DirectMethod):
         if line := straight(problem, eps):
             return Outcome(line[0], {"roles": line[1]})
         refuse_unreachable(problem, "PiecewiseLinear", eps)
-        about = estimate(problem.values, bends(problem), 1, eps)
+        stops = bends(problem)
+        about = estimate(problem.values, stops, 1, eps)
         if about.stuck is not None:
             refuse_stuck("PiecewiseLinear", eps, about.stuck)
         needed = LINES * about.cells
         if needed > SURE * max(problem.budget, COUNTED):
             refuse_budget(problem, "PiecewiseLinear", needed)
-        share, best = 1 - self.slack, None
-        for _ in range(6):
-            found = broken_line(problem, share * eps, problem.budget)
+        share, tries = 1 - self.slack, 0
+        while True:
+            found = broken_line(problem, stops, share * eps, problem.budget)
             if found is None:
-                break
-            best = draw(found, problem.dtype)
-            got = enclosed(problem, *best)
-            if got.upper <= eps:
-                break
-            share *= min(0.97, 0.98 * eps / got.upper)
-        if best is None:
-            most = int(2 * SURE * max(problem.budget, COUNTED))
-            _, found = _fewest(problem.values, bends(problem), share * eps, most)
-            refuse_budget(problem, "PiecewiseLinear", found.units if found else needed)
-        network, roles = best
-        return Outcome(network, {"roles": roles})
+                most = int(2 * SURE * max(problem.budget, COUNTED))
+                _, found = _fewest(problem.values, stops, share * eps, most)
+                refuse_budget(problem, "PiecewiseLinear", found.units if found else needed)
+            network, roles = draw(found, problem.dtype)
+            got = enclosed(problem, network, roles)
+            tries += 1
+            if got.upper <= eps or tries == MOST_TRIES:
+                return Outcome(network, {"roles": roles})
+            if wider := overlooked(problem, stops, network, got, eps):
+                stops = wider
+            elif tries >= 6:
+                return Outcome(network, {"roles": roles})
+            else:
+                share *= min(0.97, 0.98 * eps / got.upper)
 
 
 def straight(problem: Approximate, eps: float) -> tuple[Any, np.ndarray] | None:
@@ -131,9 +136,25 @@ def _ratio(ball: Any) -> tuple[int, int]:
     return (mantissa << exponent, 1) if exponent >= 0 else (mantissa, 1 << -exponent)
 
 
-def broken_line(problem: Approximate, eps: float, most: int) -> Segments | None:
+def overlooked(
+    problem: Approximate, stops: list[float], network: Any, got: Enclosed, eps: float
+) -> list[float] | None:
+    """The stops, and the places between where the proof sees what samples missed; None without.
+
+    A feature far narrower than its cell, such as a bump on a wide domain.
+    """
+    if not got.lower > 1.2 * eps:
+        return None
+    gap = np.abs(problem.values(got.points) - network.values(got.points))
+    fresh = {float(x) for x in got.points[gap > 1.2 * eps]} - set(stops)
+    if problem.dtype == "float32":
+        fresh = {float(np.float32(x)) for x in fresh} - set(stops)
+    return sorted({*stops, *(x for x in fresh if stops[0] < x < stops[-1])}) if fresh else None
+
+
+def broken_line(problem: Approximate, stops: list[float], eps: float, most: int) -> Segments | None:
     """Within eps of f at samples, with about fewest pieces; None beyond `most` inner knots."""
-    f, stops = problem.values, bends(problem)
+    f = problem.values
     start, best = _fewest(f, stops, eps, most + 1)
     if best is None:
         return None

@@ -25,7 +25,15 @@ from infsup.approximation.graph import (
     rounded,
 )
 from infsup.approximation.mesh import Cell, equal, graded
-from infsup.approximation.piecewise_linear import LINES, bends, broken_line, draw, straight
+from infsup.approximation.piecewise_linear import (
+    LINES,
+    MOST_TRIES,
+    bends,
+    broken_line,
+    draw,
+    overlooked,
+    straight,
+)
 from infsup.approximation.problem import Approximate, asked
 from infsup.approximation.reach import (
     COUNTED,
@@ -88,18 +96,23 @@ class SharedCoordinate(DirectMethod):
         refuse_unreachable(problem, "SharedCoordinate", eps)
         stops = bends(problem)
         sizes = self.sizes(problem, stops, eps)
-        aim, best = eps, None
-        for _ in range(8):
+        aim, best, tries = eps, None, 0
+        for _ in range(MOST_TRIES):
             found = self.cheapest(problem, stops, aim, sizes)
             if found is None:
                 break
             network, roles = found
             got = enclosed(problem, network, roles)
-            if best is None or got.upper < best[0]:
-                best = got.upper, network, roles
             rounding = float(got.executed.max())
-            if got.upper <= eps or rounding >= eps:
+            if best is None or got.upper < best[0] or rounding >= eps:
+                best = got.upper, network, roles
+            if got.upper <= eps or rounding >= eps or tries == 8:
                 break
+            if wider := overlooked(problem, stops, network, got, eps):
+                stops = wider
+                sizes = self.sizes(problem, stops, eps)
+                continue
+            tries += 1
             if not math.isfinite(got.upper):
                 aim *= 0.25
             else:
@@ -147,7 +160,7 @@ class SharedCoordinate(DirectMethod):
             found = better or found
         if self.p is None and sizes.get(1, math.inf) <= worth:
             room = found.units - 1 if found else problem.budget
-            if line := broken_line(problem, 0.99 * eps, min(room, problem.budget)):
+            if line := broken_line(problem, stops, 0.99 * eps, min(room, problem.budget)):
                 return draw(line, problem.dtype)
         if found is None:
             return None

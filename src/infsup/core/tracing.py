@@ -12,7 +12,16 @@ from jax.extend.core import jaxpr_as_fun
 
 from infsup.core.errors import UsageError
 from infsup.core.keys import is_key
-from infsup.core.program import ELEMENTWISE, STRUCTURAL, Argument, Program, Step, Writer, evaluate
+from infsup.core.program import (
+    ELEMENTWISE,
+    STRUCTURAL,
+    Argument,
+    Program,
+    Step,
+    Writer,
+    evaluate,
+    in_float64,
+)
 
 _AS_IT_IS = (
     "neg abs sign exp expm1 log log1p sqrt rsqrt square sin cos tan tanh sinh cosh asin acos atan "
@@ -199,11 +208,15 @@ class _Writer(Writer):
         return self.put("slice", slot, start=(start,), stop=(stop,), stride=(1,))
 
     def given(self, slot: int) -> np.ndarray | None:
-        """The entries of an array of constants."""
+        """The entries, in float64, of what depends on no argument."""
         if slot < self.n_in:
             return None
         s = self.steps[slot - self.n_in]
-        return self.arrays[s.params["name"]] if s.op == "array" else None
+        args = [self.given(a) for a in s.args]
+        if any(a is None for a in args):
+            return None
+        with np.errstate(all="ignore"):
+            return np.asarray(in_float64(s, args, self.arrays))
 
     def unroll(self, p: Any, args: list[int], eqn: Any) -> list[int]:
         """A loop of fixed length, step by step."""
