@@ -544,7 +544,7 @@ def muon_descent(size, key, broken=False):
         schedule="constant",
     )
 
-    def walk(T: np.ndarray) -> tuple[np.ndarray, ...]:
+    def walk(T: np.ndarray) -> tuple[Any, ...]:
         problem = Minimize(lambda X: 0.5 * jnp.sum((X - T) ** 2), jnp.zeros((n, n)))
         X = iterates(method, problem, jnp.zeros((n, n)))
         g, S = X[:-1] - T, X[:-1] - X[1:]
@@ -800,7 +800,7 @@ def frank_wolfe_gap(size, key, broken=False):
     rng = generator("B36", key)
     # ISTA and FISTA on lines of all slopes at once: a separable function
     L, R = 2.0, 3.0
-    ks = np.array([1, 5, 20, 100])
+    ks = np.array([5, 100])
     slopes = np.unique(np.concatenate([R / (2 * ks), R * np.geomspace(1e-5, 1.0, 2000)]))
     lines = Composite(
         lambda w: jnp.sum(L * slopes * w), Box(0.0, 2 * R), jnp.zeros(len(slopes)), smoothness=L
@@ -867,7 +867,7 @@ def frank_wolfe_gap(size, key, broken=False):
                 "the step at which the two are closest",
             )
         )
-        for at in (1, 10, 100):
+        for at in (10, 100):
             gap = certify(lasso, jnp.asarray(path[at]), CompositeGap())
             compared.append(
                 Compared(
