@@ -240,8 +240,9 @@ def gallery() -> str:
         "Each was solved with the code of this site, by the command that stands with it; below "
         "its picture is what the command prints.",
     ]
+    home = SOLVED / source_hash()  # once: a source that changes meanwhile would throw all away
     for name in GALLERY:
-        place = SOLVED / source_hash() / name
+        place = home / name
         if not (place / "solution.json").exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             infsup.solve(infsup.problem(name), progress=False).save(place)
@@ -257,7 +258,7 @@ def gallery() -> str:
         parts.append(solution_card(stop))
         parts.append(f"```text\n{stop.certificate}\n```")
     for other in SOLVED.iterdir():
-        if other.name != source_hash():
+        if other != home:
             shutil.rmtree(other)
     return "\n\n".join(parts)
 
