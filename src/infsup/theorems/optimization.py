@@ -590,7 +590,7 @@ def muon_descent(size, key, broken=False):
     )
     problem = Minimize(lambda X: 0.5 * jnp.sum((X - wide) ** 2), jnp.zeros((n, n)))
     end = iterates(decaying, problem, jnp.zeros((n, n)))[-1]
-    least = radius * float(np.linalg.svd(end - wide, compute_uv=False).sum())
+    most = radius * float(np.linalg.svd(end - wide, compute_uv=False).sum())
     cut = Q1 @ np.diag(np.minimum(np.linspace(0.05, 0.5, n), radius)) @ Q2
     compared += [
         Compared(
@@ -603,7 +603,7 @@ def muon_descent(size, key, broken=False):
         ),
         Compared(
             "with decay: −⟨X, ∇f⟩ over ‖∇f‖∗/λ",
-            float(-np.sum(end * (end - wide))) / least,
+            float(-np.sum(end * (end - wide))) / most,
             "==",
             1.0,
             0.03,
