@@ -171,7 +171,8 @@ class W2ToHeldOut(Bound):
 
 def interval(what: str, name: str, value: Any) -> None:
     """Raises unless `value` is (low, high), low < high; infinite ends are taken."""
-    if np.shape(value) != (2,) or not value[0] < value[1]:
+    ends = np.asarray(value)
+    if ends.shape != (2,) or ends.dtype.kind not in "fiu" or not ends[0] < ends[1]:
         raise UsageError(f"`{name}` of {what} is {value!r}", "It is (least, largest).", "(0, 1)")
 
 
