@@ -1,6 +1,7 @@
 """Any ReLU network of one variable: brackets that hold, refusals, a checker that finds harm."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 
@@ -144,7 +145,8 @@ def test_networks_of_arrays_of_one_number_are_taken_too():
             c.upper + 1e-6
         )
     two = eqx.nn.MLP(2, 1, 8, 2, key=keys[0])
-    assert scalar_form(two).in_size == 2
+    with pytest.raises(UsageError, match="2 inputs"):
+        scalar_form(two)
     assert scalar_form(jnp.sin) is jnp.sin
 
 
@@ -285,3 +287,95 @@ def test_units_and_pieces():
     assert net.pieces(-1.0, 1.0) <= lb.most_pieces(net.widths) <= 2**net.counts.units
     x = pl.rational(0.25)
     assert float(pl.point(net.levels, net.out, x)) == pytest.approx(net.values(np.array([0.25]))[0])
+
+
+# -- activations and doors ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("activation", "dtype"),
+    [
+        (jax.nn.leaky_relu, "float32"),
+        (jax.nn.relu6, "float32"),
+        (jax.nn.hard_tanh, "real"),
+        (jnp.abs, "real"),
+    ],
+)
+def test_other_piecewise_linear_activations(activation, dtype):
+    net = eqx.nn.MLP("scalar", "scalar", 8, 2, activation, key=jax.random.key(5))
+    net = jax.tree.map(lambda v: 4 * v if eqx.is_inexact_array(v) else v, net)
+    x = np.linspace(-1, 1, 501).astype(np.float32)
+    y = np.asarray(jax.jit(jax.vmap(net))(x)).astype(float)
+    np.testing.assert_allclose(from_equinox(net).values(x.astype(float)), y, rtol=1e-5, atol=1e-4)
+    problem = Approximate("sin(3*x)", (-1.0, 1.0), dtype=dtype)
+    c = certify(problem, net)
+    assert c.verdict == "certified"
+    room = 0.0 if dtype == "float32" else 1e-3
+    assert np.abs(problem.values(x.astype(float)) - y).max() <= c.upper + room
+    low, up = checked(problem, net, c)
+    assert c.lower <= low <= up <= c.upper
+
+
+@pytest.mark.parametrize(
+    ("activation", "final"),
+    [
+        (jax.nn.elu, jax.nn.identity),
+        (functools.partial(jax.nn.leaky_relu, negative_slope=0.2), lambda x: 2 * x),
+        (jax.nn.relu, jax.nn.tanh),
+    ],
+)
+def test_what_is_certified_by_its_program_is_checked_too(activation, final):
+    net = eqx.nn.MLP(
+        "scalar", "scalar", 6, 1, activation, final_activation=final, key=jax.random.key(2)
+    )
+    problem = Approximate("sin(3*x)", (-1.0, 1.0))
+    c = isp.certify(problem, net)
+    assert c.verdict == "certified"
+    arrays = {}
+    stored = decode(encode(net, arrays, "answer.answer"), arrays)
+    low, up = check.Enclosure(read(problem), stored, c.proof)
+    assert c.lower <= low <= up <= c.upper
+    # another answer with the same proof
+    other = eqx.tree_at(lambda m: m.layers[0].weight, net, replace_fn=lambda w: 3 * w)
+    stored = decode(encode(other, arrays, "answer.answer"), arrays)
+    low, up = check.Enclosure(read(problem), stored, c.proof)
+    assert not (c.lower <= low and up <= c.upper)
+
+
+def test_any_module_of_arrays_of_one_number_is_taken():
+    keys = jax.random.split(jax.random.key(0), 3)
+    relu = eqx.nn.Lambda(jax.nn.relu)
+    two = [eqx.nn.Linear(1, 4, key=keys[1]), relu]
+    last = eqx.nn.Linear(4, 1, key=keys[2])
+    off = eqx.nn.Dropout(0.5, inference=True)
+    nets = (
+        eqx.nn.Sequential([eqx.nn.Sequential(two), last]),
+        eqx.nn.Sequential([*two, last, relu]),
+        eqx.nn.Sequential([*two, off, last]),
+    )
+    for net in nets:
+        problem = Approximate("sin(3*x)", (-1.0, 1.0))
+        c = certify(problem, net)
+        assert c.verdict == "certified"
+        taken = problem.accept(net)
+        assert taken(np.float32(0.25)) == net(jnp.float32([0.25]))[0]
+        if net is not nets[2]:
+            low, up = checked(problem, taken, c)
+            assert c.lower <= low <= up <= c.upper
+    for wrong in (eqx.nn.MLP(1, 2, 4, 1, key=keys[0]), eqx.nn.MLP(2, 1, 4, 1, key=keys[0])):
+        with pytest.raises(UsageError, match=r"2 (inputs|outputs)"):
+            certify(problem, wrong)
+
+
+def test_intervals_and_values_at_the_end_of_the_range():
+    net = mlp(8, 1)
+    for text, on in (
+        ("arctan(x)", (-1e300, 1e300)),
+        ("exp(x)", (0.0, 709.0)),
+        ("x*1e300", (-1e8, 1e8)),
+    ):
+        c = certify(Approximate(text, on), net)
+        assert c.verdict == "certified"
+        x = np.linspace(*on, 1001)
+        off = np.abs(Approximate(text, on).values(x) - from_equinox(net).values(x)).max()
+        assert c.lower <= off * (1 + 1e-12) <= c.upper * (1 + 1e-11)

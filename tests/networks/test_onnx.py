@@ -460,5 +460,63 @@ def test_two_inputs_and_no_input(tmp_path):
 def test_without_the_package_the_error_names_the_extra(tmp_path, monkeypatch):
     path = torch_style(tmp_path / "n.onnx")
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(MissingExtra, match=r"infsup\[onnx\]"):
+    with pytest.raises(MissingExtra, match=r"pip install onnx"):
         from_onnx(path)
+
+
+# -- as executed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("case", ["two maps", "there and back", "skip", "clip", "scaled"])
+def test_what_rounds_inside_the_graph_is_inside_the_bracket(tmp_path, case):
+    """Exact merges of maps would hide roundings that the executed graph makes."""
+    import infsup as isp
+
+    k = {name: np.float32(v) for name, v in (("far", [1e4]), ("big", [8192]), ("cap", 2e4))}
+    k |= {"a": np.float32([[4097], [4096]]), "b": np.float32([1000, 1001]), "three": np.float32(3)}
+    k |= {"c": np.float32([[4096, -4097]]), "low": np.float32(1e4)}
+    node = helper.make_node
+    nodes, text = {
+        "two maps": (
+            [node("Gemm", ["x", "a", "b"], ["h"], transB=1), node("Gemm", ["h", "c"], ["y"])],
+            "-5097",
+        ),
+        "there and back": (
+            [node("Add", ["x", "far"], ["h"]), node("Sub", ["h", "far"], ["y"])],
+            "x",
+        ),
+        "skip": (
+            [
+                *(node("Relu", ["x"], ["r"]), node("Mul", ["x", "big"], ["h"])),
+                *(node("Add", ["h", "r"], ["s"]), node("Sub", ["s", "h"], ["y"])),
+            ],
+            "relu(x)",
+        ),
+        "clip": (
+            [
+                *(node("Add", ["x", "far"], ["h"]), node("Clip", ["h", "low", "cap"], ["c1"])),
+                node("Sub", ["c1", "low"], ["y"]),
+            ],
+            "relu(x)",
+        ),
+        "scaled": (
+            [
+                *(node("Mul", ["x", "three"], ["h"]), node("Add", ["h", "far"], ["s"])),
+                *(node("Sub", ["s", "far"], ["t"]), node("Relu", ["t"], ["y"])),
+            ],
+            "relu(3*x)",
+        ),
+    }[case]
+    if case == "two maps":
+        nodes[1].attribute.append(helper.make_attribute("transB", 1))
+    path = graph(tmp_path / "g.onnx", nodes, k, ("batch", 1))
+    net = from_onnx(path)
+    problem = isp.approximation.Approximate(f"{text} + 0*x", (-1.0, 1.0), dtype="float32")
+    c = isp.certify(problem, net, isp.approximation.PiecewiseEnclosure())
+    x = np.linspace(-1, 1, 257).astype(np.float32)[:, None]
+    off = np.abs(runtime(path, x)[:, 0].astype(float) - problem.values(x[:, 0].astype(float))).max()
+    assert off <= c.upper
+    real = dict.fromkeys(("there and back", "skip", "clip", "scaled"), 0.0).get(case)
+    if real is not None:  # in real arithmetic these graphs are what the function says
+        assert all(net.exact(Fraction(float(v)))[0] == problem.f(float(v)) for v in x[::16, 0])

@@ -13,11 +13,21 @@ import flint
 import numpy as np
 from flint import arb, arb_mat
 
+from infsup.approximation import check_network
 from infsup.approximation.check_function import Function, Open, lower, precision
-from infsup.approximation.check_rounding import ROUNDOFF
+from infsup.approximation.check_structure import ROUNDOFF
 from infsup.core.encoding import Record
 from infsup.core.errors import FileRejected
 
+DOORS = ("core.Accepted",)
+ACTIVATIONS = {
+    "jax.nn.relu": ((1, 1.0, 1.0, 0),),
+    "jax.nn.leaky_relu": ((1, 1.0, 1.0, 0), (-1, -1.0, 0.01, 0)),
+    "jax.nn.relu6": ((1, 1.0, 1.0, 6),),
+    "jax.nn.hard_tanh": ((1, 1.0, 1.0, 1), (-1, -1.0, 1.0, 1)),
+    "jax.numpy.abs": ((1, 1.0, 1.0, 0), (-1, 1.0, 1.0, 0)),
+}
+"""Activation -> its halves: of z or -z, sign, slope, where it is capped (0: nowhere)."""
 BITS = 256
 STRIP = 256
 UP = 1 + 1e-9
@@ -126,61 +136,54 @@ def _peak(left: arb, right: arb, c: arb) -> arb:
 def _steps(answer: Any, dtype: str) -> list[Step]:
     """The affine maps of the stored network, each over the input and all nodes before it."""
     steps: list[Step] = []
+    # the nodes whose signed sum is the value that comes out of what was read
+    value = [(0, 1.0)]
+
+    def put(w: np.ndarray, b: np.ndarray, relu: bool, of: list[tuple[int, float]]) -> int:
+        """Makes nodes; says where they begin."""
+        nodes = 1 + sum(len(s.b) for s in steps)
+        wide = np.zeros((len(b), nodes))
+        for start, sign in of:
+            wide[:, start : start + w.shape[1]] += sign * w
+        steps.append(Step(wide, b, relu))
+        return nodes
 
     def array(x: Any) -> np.ndarray:
-        x = np.asarray(x)
-        x = x.astype(np.float64) if dtype != "float32" else np.asarray(x, np.float32)
+        x = np.asarray(x).astype(np.float32 if dtype == "float32" else np.float64)
         if not np.isfinite(x).all():
             raise ValueError("a weight is not finite")
         return x.astype(np.float64)
 
-    def put(w: np.ndarray, b: np.ndarray, relu: bool, plain: bool = True) -> None:
-        nodes = 1 + sum(len(s.b) for s in steps)
-        wide = np.zeros((len(b), nodes))
-        wide[:, nodes - w.shape[1] if plain else 0 :] = w
-        steps.append(Step(wide, b, relu))
-
-    def walk(m: Any) -> None:
-        if not isinstance(m, Record):
-            raise FileRejected(f"the answer is {type(m).__name__}, which the checker does not read")
-        if m.name == "networks.ReLUNetwork":
-            for w, b in m["levels"]:
-                put(array(w), array(b), True, False)
-            w, b = m["out"]
-            put(array(w), array(b), False, False)
-        elif m.name in ("core.Accepted", "networks.Flat"):
-            walk(m["answer" if m.name == "core.Accepted" else "inner"])
-        elif m.name == "networks.Standardised":
-            shift, scale = (array(m[k]).reshape(1, 1) for k in ("shift", "scale"))
-            put(np.ones((1, 1)), -shift[0], False)
-            put(scale, np.zeros(1), False)
-            walk(m["inner"])
-        elif m.name == "equinox.nn.MLP":
-            for layer in m["layers"][:-1]:
-                walk(layer)
-                act(m["activation"])
-            walk(m["layers"][-1])
-            act(m["final_activation"])
-        elif m.name == "equinox.nn.Sequential":
-            for layer in m["layers"]:
-                walk(layer)
-        elif m.name == "equinox.nn.Linear":
-            w = array(m["weight"])
-            b = np.zeros(len(w)) if m["bias"] is None else array(m["bias"]).reshape(-1)
-            put(w, b, False)
-        elif m.name == "equinox.nn.Lambda":
-            act(m["fn"])
-        elif m.name != "equinox.nn.Identity":
-            raise FileRejected(f"the answer holds `{m.name[:60]}`, which the checker does not read")
-
-    def act(g: Any) -> None:
-        name = g["name"] if isinstance(g, Record) and g.name == "function" else g
-        if name == "jax.nn.relu":
-            steps[-1] = steps[-1]._replace(relu=True)
-        elif name not in ("jax.nn.identity", "equinox.nn.identity"):
-            raise FileRejected("the answer has an activation that is not relu")
-
-    walk(answer)
+    answer = answer["answer"] if isinstance(answer, Record) and answer.name in DOORS else answer
+    if isinstance(answer, Record) and answer.name == "networks.ReLUNetwork":
+        for w, b in answer["levels"]:
+            put(array(w), array(b), True, [(0, 1.0)])
+        put(*map(array, answer["out"]), False, [(0, 1.0)])
+    else:
+        plain = check_network.Affine(np.eye(1), np.zeros(1))
+        waiting: check_network.Affine | None = None
+        for part in check_network.parts(answer, dtype == "float32"):
+            if isinstance(part, check_network.Affine):
+                if waiting is not None:
+                    value = [(put(*waiting, False, value), 1.0)]
+                waiting = part
+                continue
+            if part not in ACTIVATIONS:
+                raise FileRejected("the answer has an activation that is not piecewise linear")
+            n = len((waiting or (steps or (plain,))[-1]).b)
+            w, b = waiting or check_network.Affine(np.eye(n), np.zeros(n))
+            before, value, waiting = value, [], None
+            for side, sign, slope, cap in ACTIVATIONS[part]:
+                first = put(side * w, side * b, True, before)
+                if slope != 1.0:
+                    one = float(np.float32(slope)) if dtype == "float32" else slope
+                    first = put(one * np.eye(n), np.zeros(n), True, [(first, 1.0)])
+                value.append((first, sign))
+                if cap:
+                    over = put(np.eye(n), np.full(n, -float(cap)), True, [(first, 1.0)])
+                    value.append((over, -sign))
+        w, b = waiting or check_network.Affine(np.eye(1), np.zeros(1))
+        put(w, b, False, value)
     if not steps or len(steps[-1].b) != 1:
         raise ValueError("the answer is no network of one variable")
     return steps

@@ -17,6 +17,7 @@ from flint import arb, arb_mat, arb_series
 
 from infsup.approximation import check_network, check_rounding
 from infsup.approximation.check_function import Function, Open, lower, precision, upper
+from infsup.core.errors import FileRejected
 from infsup.core.program import Program
 
 BITS = 160
@@ -64,14 +65,26 @@ def SmoothEnclosure(problem: Any, answer: Any, proof: Mapping[str, Any]) -> tupl
     single = dtype == "float32"
     if not 3 <= order <= 20 or not a <= at <= b or (single and float(np.float32(at)) != at):
         raise ValueError("the point or the order is damaged")
-    program = getattr(answer, "program", None) if dtype == "real" else None
-    parts = [] if isinstance(program, Program) else check_network.layers(answer, single)
+    parts, program = _read(answer, dtype)
     with precision(BITS, order + 1):
         distance = _Distance(f, parts, order, program)
         least = max(lower(abs(distance.value(at))), 0.0)
         most = max(distance.upper(x, y, claimed) for x, y in itertools.pairwise(edges.tolist()))
     added = 0.0 if dtype == "real" else check_rounding.executed(parts, max(abs(a), abs(b)), dtype)
     return max(least - added, 0.0), most + added
+
+
+def _read(answer: Any, dtype: str) -> tuple[list, Program | None]:
+    """The layers of the network; or its program, where it has others or is none of layers."""
+    stored = getattr(answer, "program", None)
+    if dtype == "real" and isinstance(stored, Program):
+        return [], stored
+    try:
+        return check_network.layers(answer, dtype == "float32"), None
+    except FileRejected:
+        if dtype != "real":
+            raise
+        return [], check_network.program(answer)
 
 
 class _Distance:

@@ -192,7 +192,24 @@ def _encode_opaque(x: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
             leaves[jax.tree_util.keystr(where)] = _put(arrays, f"{path}.leaf{number}", value)
     kind = x if isinstance(x, type) or hasattr(x, "__qualname__") else type(x)
     label = f"{kind.__module__}.{kind.__qualname__}"
-    return {"opaque": label, "fingerprint": fingerprint(x), "leaves": leaves}
+    program = _as_program(x, arrays, path) if path.startswith("answer.") else {}
+    return {"opaque": label, "fingerprint": fingerprint(x), "leaves": leaves, **program}
+
+
+def _as_program(x: Any, arrays: dict[str, np.ndarray], path: str) -> dict[str, Any]:
+    """A function of one number inside an answer, such as an activation, for a checker to read."""
+    import jax
+
+    from infsup.core.precision import enabled
+    from infsup.core.tracing import trace
+
+    if not callable(x) or isinstance(x, type) or not enabled():
+        return {}
+    try:
+        program = trace(x, jax.ShapeDtypeStruct((), np.float64))
+    except UsageError:
+        return {}
+    return encode(program, arrays, f"{path}.program")
 
 
 def leaf_as_array(x: Any) -> np.ndarray | None:

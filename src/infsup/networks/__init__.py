@@ -16,6 +16,7 @@ OTHERS = {
     "parallel": "relu",
     "stack": "relu",
     "scalar_form": "scalar",
+    "OfNumber": "scalar",
     "from_onnx": "onnx",
     "to_onnx": "onnx",
 }

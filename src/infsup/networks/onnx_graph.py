@@ -312,7 +312,7 @@ class _Reader:
     # -- exact affine arithmetic -------------------------------------------------------------
 
     def mapped(self, m: np.ndarray, x: Affine, c: Any, shape: Sequence[int]) -> Affine:
-        """The tensor m x + c, exactly; in new nodes where a product would round."""
+        """The tensor m x + c, exactly; in new nodes where that rounds, here or when executed."""
         m = np.asarray(m, np.float64)
         c = np.broadcast_to(np.asarray(c, np.float64), (len(m),))
         if not (np.isfinite(m).all() and np.isfinite(c).all()):
@@ -349,13 +349,16 @@ class _Reader:
         shape = np.broadcast_shapes(x.shape, y.shape)
         x, y = (v.taken(np.broadcast_to(v.index, shape)) for v in (x, y))
         x, y = self.same(x), self.same(y)
-        w = exact_product(np.eye(len(x.b)), sign * y.w, x.w)
-        b = exact_product(np.eye(len(x.b)), sign * y.b[:, None], x.b[:, None])
-        if w is None or b is None:
+        # what cancels in a merge may round where the graph is executed
+        shared = np.any((x.w != 0) & (y.w != 0)) or np.any(x.b * (sign * y.b) < 0)
+        both = (
+            None if shared else exact_product(np.eye(len(x.b)), sign * y.b[:, None], x.b[:, None])
+        )
+        if both is None:
             x, y = self.carry(x), self.carry(y)
             x, y = self.same(x), self.same(y)
-            w, b = x.w + sign * y.w, (x.b + sign * y.b)[:, None]
-        return Affine(w, b[:, 0], shape, x.base)
+            both = (x.b + sign * y.b)[:, None]
+        return Affine(x.w + sign * y.w, both[:, 0], shape, x.base)
 
     def same(self, x: Affine) -> Affine:
         """The tensor over all nodes there are by now."""
@@ -764,9 +767,12 @@ def _composed(m: np.ndarray, x: Affine, c: np.ndarray) -> tuple[Any, Any]:
         w = np.zeros((len(m), x.w.shape[1]))
         w[:, columns] = m[:, rows] * x.w[rows, columns]
         return w, np.array(c)
-    if np.count_nonzero(m) == len(m) == m.shape[1] and np.array_equal(m, np.eye(len(m))):
-        b = exact_product(np.eye(len(m)), x.b[:, None], c[:, None])
-        return x.w, None if b is None else b[:, 0]
+    # other merges would hide what rounds in between, where the graph is executed
+    diagonal = m.shape[0] == m.shape[1] and np.count_nonzero(m) == np.count_nonzero(np.diag(m))
+    if not diagonal or np.any(np.frexp(np.diag(m))[0] % 0.5):
+        return None, None
+    if np.any(c) and (np.any(np.diag(m) != 1) or np.any(x.b * c < 0)):
+        return None, None
     b = exact_product(m, x.b[:, None], c[:, None])
     return exact_product(m, x.w), None if b is None else b[:, 0]
 

@@ -20,8 +20,9 @@ from flint import fmpq
 from infsup.core.answers import Accepted
 from infsup.core.errors import UsageError
 from infsup.core.precision import guard
-from infsup.core.registry import register
+from infsup.core.registry import function_name, register
 from infsup.networks.recipes import Flat, Standardised
+from infsup.networks.scalar import OfNumber
 from infsup.numerics import piecewise_linear
 
 CHUNK = 1 << 22
@@ -359,9 +360,9 @@ def from_equinox(model: Any) -> ReLUNetwork:
     """The same function as a `ReLUNetwork`, exactly; float32 and bfloat16 weights are dyadic too.
 
     Args:
-        model: `eqx.nn.MLP`, or `eqx.nn.Sequential` of `Linear` and `Lambda(jax.nn.relu)`, with
-            relu between the layers, and identity or relu at the end; such a network inside
-            `Standardised` or `Flat`; a `ReLUNetwork` itself.
+        model: `eqx.nn.MLP`, or `eqx.nn.Sequential` of `Linear` and `Lambda`, with relu, leaky_relu,
+            relu6, hard_tanh or abs as activation (identity too at the end); such a network inside
+            `Standardised`, `Flat` or `OfNumber`; a `ReLUNetwork` itself.
 
     Raises:
         UsageError: another activation or layer, by name.
@@ -370,7 +371,7 @@ def from_equinox(model: Any) -> ReLUNetwork:
         return from_equinox(model.answer)
     if isinstance(model, ReLUNetwork):
         return model
-    if isinstance(model, Flat):
+    if isinstance(model, (Flat, OfNumber)):
         return from_equinox(model.inner)
     if isinstance(model, Standardised):
         # products with the scale would round, so the scaled inputs are carried
@@ -631,13 +632,29 @@ class _Strict:
         return ReLUNetwork(f.n_inputs, full[:-1], full[-1], f.scalar, f.notes)
 
 
+ACTIVATIONS = {
+    "jax.nn.relu": ((1, 1.0, 1.0, 0.0),),
+    "jax.nn.leaky_relu": ((1, 1.0, 1.0, 0.0), (-1, -1.0, 0.01, 0.0)),
+    "jax.nn.relu6": ((1, 1.0, 1.0, 6.0),),
+    "jax.nn.hard_tanh": ((1, 1.0, 1.0, 1.0), (-1, -1.0, 1.0, 1.0)),
+    "jax.numpy.abs": ((1, 1.0, 1.0, 0.0), (-1, 1.0, 1.0, 0.0)),
+}
+"""Activation -> its halves: of z or -z, the sign of what they add, slope, cap (0: none).
+
+Each half is relu, its product with the slope in a level of its own, and what is beyond the cap in
+another: the operations of the activation as it is executed, and no weight that would round.
+"""
+
+
 class _Layers:
     """A plain stack of layers, read off an Equinox module."""
 
     def __init__(self):
         self.levels: list[Any] = []
         self.last: Any = None
-        self.size = self.before = self.ins = 0
+        self.size = self.nodes = self.ins = 0
+        # the blocks of nodes whose signed sum is the value so far
+        self.value: list[tuple[int, float]] = [(0, 1.0)]
         self.scalar = False
 
     def read(self, model: Any) -> None:
@@ -647,17 +664,15 @@ class _Layers:
                 self.linear(layer)
                 self.activation(model.activation)
             self.linear(model.layers[-1])
-            if not _is_identity(model.final_activation):
-                self.activation(model.final_activation)
+            self.activation(model.final_activation)
         elif isinstance(model, nn.Sequential):
             for layer in model.layers:
                 self.read(layer)
         elif isinstance(model, nn.Linear):
             self.linear(model)
         elif isinstance(model, nn.Lambda):
-            if not _is_identity(model.fn):
-                self.activation(model.fn)
-        elif not isinstance(model, nn.Identity):
+            self.activation(model.fn)
+        elif not (isinstance(model, nn.Identity) or _is_off(model)):
             raise UsageError(
                 f"`{type(model).__name__}` is no layer of a ReLU network",
                 "Read are eqx.nn.MLP, Sequential, Linear and Lambda(jax.nn.relu).",
@@ -667,50 +682,71 @@ class _Layers:
         w = np.asarray(layer.weight)
         b = np.zeros(len(w), w.dtype) if layer.bias is None else np.asarray(layer.bias).reshape(-1)
         self.scalar = layer.out_features == "scalar"
+        if not self.ins:
+            self.begin(w.shape[1])
         if self.last is not None:
             # two affine maps in a row: their values are carried, since products would round
             v, c = self.last
-            self.put((np.concatenate([v, -v]), np.concatenate([c, -c])))
-            w = np.concatenate([w, -w], 1)
-        if not self.ins:
-            self.ins = self.size = w.shape[1]
+            signs = ((1, 1.0), (-1, -1.0))
+            self.value = [(self.put(k * v, k * c, self.value), sign) for k, sign in signs]
+            self.size = len(c)
         self.last = w, b
 
+    def begin(self, n: int) -> None:
+        self.ins = self.nodes = self.size = n
+
     def activation(self, f: Any) -> None:
-        if f is not jax.nn.relu:
+        if _is_identity(f):
+            return
+        halves = ACTIVATIONS.get(function_name(f) or "")
+        if halves is None:
             name = getattr(f, "__name__", type(f).__name__)
             raise UsageError(
                 f"the activation `{name}` is not relu",
                 "A ReLU network is piecewise linear; this one is not known to be.",
                 "activation=jax.nn.relu",
             )
-        if self.last is None:
-            if not self.ins:
-                raise UsageError("a network begins with relu, before any Linear layer")
-            self.last = np.eye(self.size), np.zeros(self.size)
-        self.put(self.last)
+        if not self.ins:
+            raise UsageError("a network begins with an activation, before any Linear layer")
+        w, b = (np.eye(self.size), np.zeros(self.size)) if self.last is None else self.last
+        n, of, self.value, self.last = len(b), self.value, [], None
+        for side, sign, slope, cap in halves:
+            first = self.put(side * w, side * b, of)
+            if slope != 1.0:
+                first = self.put(slope * np.eye(n), np.zeros(n), [(first, 1.0)])
+            self.value.append((first, sign))
+            if cap:
+                over = self.put(np.eye(n), np.full(n, -cap), [(first, 1.0)])
+                self.value.append((over, -sign))
+        self.size = n
 
-    def put(self, pair: tuple[np.ndarray, np.ndarray]) -> None:
-        self.levels.append(self.full(pair))
-        self.before += self.size
-        self.size, self.last = len(pair[1]), None
+    def put(self, w: np.ndarray, b: np.ndarray, of: list[tuple[int, float]]) -> int:
+        """Makes a level; says at which node it begins."""
+        start = self.nodes
+        self.levels.append(self.full(w, b, of))
+        self.nodes += len(b)
+        return start
 
-    def full(self, pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        w, b = _wide(pair)
-        return np.concatenate([np.zeros((len(b), self.before)), w], 1), b
+    def full(self, w: Any, b: Any, of: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:
+        w, b = _wide((w, b))
+        whole = np.zeros((len(b), self.nodes))
+        for start, sign in of:
+            whole[:, start : start + w.shape[1]] = sign * w
+        return whole, b
 
     def done(self) -> ReLUNetwork:
         if not self.ins:
             raise UsageError("the network has no Linear layer")
         if self.last is None:
             self.last = np.eye(self.size), np.zeros(self.size)
-        return ReLUNetwork(self.ins, self.levels, self.full(self.last), self.scalar)
+        return ReLUNetwork(self.ins, self.levels, self.full(*self.last, self.value), self.scalar)
+
+
+def _is_off(model: Any) -> bool:
+    """Whether it is a Dropout that does nothing."""
+    return isinstance(model, eqx.nn.Dropout) and model.inference is True
 
 
 def _is_identity(f: Any) -> bool:
-    if f is jax.nn.identity:
-        return True
     # Equinox's own default is a lambda
-    from infsup.core.registry import function_name
-
-    return function_name(f) == "equinox.nn.identity"
+    return f is jax.nn.identity or function_name(f) == "equinox.nn.identity"

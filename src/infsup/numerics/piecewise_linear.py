@@ -115,6 +115,9 @@ def count_pieces(
         open_, sure = _single(levels, out, x) if len(x) > 2 else ([(a, b)], 0)
     except TooMuchWork:
         open_, sure = [(a, b)], 0
+    if 4 * len(open_) > sure:
+        # as much work as all of it at once
+        open_, sure = [(a, b)], 0
     found, weights = 1 + sure, sum(int(np.count_nonzero(w)) + len(c) for w, c in (*levels, out))
     for low, high in open_:
         xs, (ys,) = exact_pieces(levels, out, low, high, budget)

@@ -22,7 +22,8 @@ from infsup.core.errors import InfsupError, UsageError
 from infsup.core.program import Program
 from infsup.core.registry import function_name, name_of
 from infsup.core.tracing import trace
-from infsup.networks.relu import ReLUNetwork
+from infsup.networks.relu import ReLUNetwork, from_equinox
+from infsup.networks.scalar import OfNumber
 from infsup.numerics.enclosure import DomainFault, Enclosure, NotSmooth, lower, precision, upper
 
 BITS = 128
@@ -66,12 +67,21 @@ def read(answer: Any) -> Network | Program:
     try:
         return read_layers(answer)
     except NotRead as e:
-        if e.final:
+        if e.final or _piecewise(answer):
             raise
         try:
             return trace(answer, jax.ShapeDtypeStruct((), np.float64))
         except InfsupError as fault:
             raise NotRead(f"{e}; nor has it a program: {fault.what}") from None
+
+
+def _piecewise(answer: Any) -> bool:
+    """Whether it is a network for `PiecewiseEnclosure`."""
+    try:
+        from_equinox(answer)
+    except UsageError:
+        return False
+    return True
 
 
 def read_layers(answer: Any) -> Network:
@@ -118,6 +128,8 @@ def _walk(model: Any, layers: list[Layer]) -> None:
         _linear(model, layers)
     elif isinstance(model, nn.Lambda):
         _activate(model.fn, layers)
+    elif isinstance(model, OfNumber):
+        _walk(model.inner, layers)
     elif not isinstance(model, nn.Identity):
         raise NotRead(
             f"`{type(model).__name__}` is no layer that is read here "
@@ -159,7 +171,7 @@ def activation_name(f: Any) -> str:
     said = name or getattr(f, "__name__", type(f).__name__)
     known = ", ".join(sorted(set(NAMES.values()) | {"gelu"}))
     if name == "jax.nn.relu":
-        raise NotRead("its activation is relu: PiecewiseEnclosure is for those", True)
+        raise NotRead("its activation is relu: PiecewiseEnclosure is for those")
     raise NotRead(f"its activation `{said}` is none of {known}")
 
 
