@@ -796,7 +796,7 @@ def frank_wolfe_gap(size, key, broken=False):
     from infsup.optimization import FISTA, ISTA, L1, Box, Composite, CompositeGap, frank_wolfe
     from infsup.theorems.trajectories import iterates
 
-    steps = pick(size, 150, 1000, 5000)
+    steps = pick(size, 150, 500, 2000)
     rng = generator("B36", key)
     # ISTA and FISTA on lines of all slopes at once: a separable function
     L, R = 2.0, 3.0
@@ -943,7 +943,7 @@ def _frank_wolfe(rng: np.random.Generator, steps: int, frank_wolfe: Any) -> list
     import jax
     import jax.numpy as jnp
 
-    n = 4 * steps
+    n = 2 * steps
     atoms = rng.normal(size=(200, 20))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     inside = rng.dirichlet(np.full(200, 0.05)) @ atoms
