@@ -65,7 +65,7 @@ def _arrays(file: str) -> dict[str, np.ndarray]:
                 return {k: found[k] for k in found.files}
             return {"": found}
     except Exception as e:
-        why = ""
+        why, begin = "", b""
         with contextlib.suppress(OSError), path.open("rb") as stream:
             begin = stream.read(6)
         if begin and begin != b"\x93NUMPY" and begin[:2] != b"PK":

@@ -52,8 +52,9 @@ def _images(problem: Transport, answer: Any, key: Any) -> Figure:
     levels = problem.held_out if held is not None else x
     lo, hi = float(levels.min()), float(levels.max())
     grey = np.clip((x - lo) / max(hi - lo, 1e-12), 0.0, 1.0).reshape(len(x), *problem.row)
-    if len(problem.row) == 3:
-        grey = grey.mean(_channels(problem.row) + 1)
+    colours = _channels(problem.row)
+    if colours is not None:
+        grey = grey.mean(colours + 1)
     grid = np.zeros((SIDE * SIDE, *shape))
     grid[: len(grey)] = grey.reshape(len(grey), *shape)
     caption = f"{len(grey)} draws of {who(answer)}, none chosen; the target is {problem.name}."
@@ -92,14 +93,12 @@ def _plane(problem: Transport, answer: Any, y: np.ndarray, key: Any) -> Figure:
     lo, hi = _frame(x, y)
     inside = [((v >= lo) & (v <= hi)).all(1) for v in (y, x)]
     outside = sum(int((~i).sum()) for i in inside)
-    curves = tuple(
-        Curve(v[i, 0], v[i, 1], name, ink, "points")
-        for v, i, name, ink in (
-            (y, inside[0], problem.name, "grey"),
-            (x, inside[1], who(answer), "accent"),
-        )
+    (a, b), (c, d) = (v[i].T[:2] for v, i in zip((y, x), inside, strict=True))
+    curves = (
+        Curve(a, b, problem.name, "grey", "points"),
+        Curve(c, d, who(answer), "accent", "points"),
     )
-    return Figure(curves, *titles, _caption(problem, answer, x, y, outside))
+    return Figure(curves, titles[0], titles[1], _caption(problem, answer, x, y, outside))
 
 
 def _caption(problem: Transport, answer: Any, x: Any, y: Any, outside: int) -> str:
@@ -118,14 +117,14 @@ def _frame(
 
 
 def _channels(row: tuple[int, ...]) -> int | None:
-    """Which of three axes holds the colours."""
-    return next((axis for axis in (2, 0) if row[axis] in (1, 3, 4)), None)
+    """Which of three axes holds the colours, if one does."""
+    return next((axis for axis in (2, 0) if len(row) == 3 and row[axis] in (1, 3, 4)), None)
 
 
 def _image(problem: Transport) -> tuple[int, int] | None:
     """Height and width where a row is an image, else None."""
     row = problem.row
-    if len(row) == 3 and (colours := _channels(row)) is not None:
+    if (colours := _channels(row)) is not None:
         row = row[:colours] + row[colours + 1 :]
     if len(row) == 2 and min(row) > 1:
         return row

@@ -120,7 +120,7 @@ class W2ToHeldOut(Bound):
         count, replace = min(self.blocks, len(fresh) // size), self.within is not None
         costs = matching_costs(fresh, rows, size, count, rng, replace=replace)
         shift, proof = float(g.mean()), {"costs": costs, "delta": delta}
-        within, reason, upper_squared = self.within, "", math.inf
+        within, reason, floor, upper_squared = self.within, "", -math.inf, math.inf
         if within is None:
             least, most = student_t(values, delta), student_t(costs, delta)
             reason = f"{unbounded('squared distances')}; with within=(least, largest) there is one"
