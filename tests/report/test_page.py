@@ -275,7 +275,7 @@ DAMAGES = {
     "no title": lambda text: text.replace('"title"', '"name"'),
     "a line that is text": lambda text: text.replace('"line": 41', '"line": "41"'),
     "twice": lambda text: text.replace('"A09"', '"A03"'),
-    "a figure without numbers": lambda text: text.replace('"x": [', '"x": ["a", '),
+    "a figure without numbers": lambda text: text.replace('"x": [', '"x": ["a", ', 1),
 }
 
 
@@ -357,6 +357,18 @@ def test_a_link_to_a_solution_is_shown_once_and_the_newest_record_alone(solved, 
     assert len(found["solutions"]) == 1
     assert len(found["theorems"]) == len(samples.document()["theorems"])
     assert "runs/verify/verify.json is older than runs/tour" in said.err
+
+
+def test_a_damaged_figure_costs_its_own_card_nothing_else(tmp_path, capfd):
+    document = samples.document()
+    document["theorems"][0]["figure"]["curves"][0]["y"] = 0.5
+    there = samples.write(tmp_path / "there", document)
+    assert main(["report", str(there), "-o", str(tmp_path / "out")]) == 4
+    assert capfd.readouterr().out.count("unreadable") == 1
+    text = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "the figure of A03" in clean(text).text
+    for theorem in document["theorems"]:
+        assert f'id="t-{theorem["id"]}"' in text
 
 
 def test_a_damaged_record_of_broken_variants_leaves_the_cards(run, tmp_path, capfd):

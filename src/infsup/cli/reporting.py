@@ -101,7 +101,7 @@ def gather(places: list[pathlib.Path], output: pathlib.Path) -> "tuple[Report, l
     for place in records[:1]:
         try:
             verified = read(place)
-            faults += [(f"{place / 'broken.json'}", verified.fault)] if verified.fault else []
+            faults += verified.faults
         except FileRejected as e:
             faults.append((e.what, f"{e.why} Try {e.remedy}.".strip()))
     if solutions:

@@ -76,8 +76,8 @@ class Verified:
         seconds: of the whole run.
         versions: package -> version.
         key: of all random draws.
-        fault: why the run of the broken variants could not be read; "" where it could, or where
-            there is none.
+        faults: (what, why) of parts that could not be read: the run of the broken variants, or
+            the figure of a card, which is then shown without.
     """
 
     cards: tuple[Card, ...]
@@ -85,7 +85,7 @@ class Verified:
     seconds: float
     versions: Mapping[str, str]
     key: int
-    fault: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 def read(folder: pathlib.Path) -> Verified:
@@ -96,12 +96,14 @@ def read(folder: pathlib.Path) -> Verified:
             field; the first fault is named.
     """
     document = _document(folder / "verify.json")
+    faults: list[tuple[str, str]] = []
     try:
-        caught, fault = _caught(folder / "broken.json"), ""
+        caught = _caught(folder / "broken.json")
     except FileRejected as e:
-        caught, fault = {}, e.what
+        caught = {}
+        faults.append((str(folder / "broken.json"), e.what))
     entries = _field(document, "theorems", list, "verify.json")
-    cards = tuple(_card(entry, caught) for entry in entries)
+    cards = tuple(_card(entry, caught, faults) for entry in entries)
     if len({c.id for c in cards}) < len(cards):
         raise FileRejected("verify.json names a theorem twice", remedy="infsup verify")
     versions = _field(document, "versions", dict, "verify.json")
@@ -111,7 +113,7 @@ def read(folder: pathlib.Path) -> Verified:
         _seconds(document, "verify.json"),
         {str(k): str(v) for k, v in versions.items()},
         _field(document, "key", int, "verify.json"),
-        fault,
+        tuple(faults),
     )
 
 
@@ -159,7 +161,7 @@ def _seconds(entry: Any, where: str) -> float:
     return float(value)
 
 
-def _card(entry: Any, caught: Mapping[str, bool]) -> Card:
+def _card(entry: Any, caught: Mapping[str, bool], faults: list[tuple[str, str]]) -> Card:
     name = entry.get("id") if isinstance(entry, dict) else None
     where = f"verify.json, {name}" if isinstance(name, str) else "verify.json"
 
@@ -172,7 +174,11 @@ def _card(entry: Any, caught: Mapping[str, bool]) -> Card:
     verdict, kind = text("verdict"), entry.get("kind", "estimate")
     if verdict not in VERDICTS or kind not in KINDS:
         raise FileRejected(f"{where}: unknown verdict or kind", remedy="infsup verify")
-    figure = entry.get("figure")
+    try:
+        figure = None if entry.get("figure") is None else figure_of(entry["figure"], where)
+    except FileRejected as e:
+        figure = None
+        faults.append((f"the figure of {text('id')}", e.what))
     error = entry.get("error", "")
     return Card(
         id=text("id"),
@@ -184,7 +190,7 @@ def _card(entry: Any, caught: Mapping[str, bool]) -> Card:
         kind=kind,
         verdict=verdict,
         compared=tuple(_comparison(c, where) for c in _field(entry, "compared", list, where)),
-        figure=None if figure is None else figure_of(figure, where),
+        figure=figure,
         notes=text("notes"),
         error=error if isinstance(error, str) else "damaged",
         seconds=_seconds(entry, where),
