@@ -113,7 +113,7 @@ def layers(answer: Any, single: bool) -> list[tuple[np.ndarray, np.ndarray, str]
     found: list[tuple[np.ndarray, np.ndarray, str]] = []
     for part in parts(answer, single):
         if isinstance(part, Affine):
-            found.append((*part, "identity"))
+            found.append((part.w, part.b, "identity"))
             continue
         name = SMOOTH.get(part) if isinstance(part, str) else None
         if name is None:

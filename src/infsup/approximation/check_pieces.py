@@ -158,17 +158,18 @@ def _steps(answer: Any, dtype: str) -> list[Step]:
     if isinstance(answer, Record) and answer.name == "networks.ReLUNetwork":
         for w, b in answer["levels"]:
             put(array(w), array(b), True, [(0, 1.0)])
-        put(*map(array, answer["out"]), False, [(0, 1.0)])
+        w, b = map(array, answer["out"])
+        put(w, b, False, [(0, 1.0)])
     else:
         plain = check_network.Affine(np.eye(1), np.zeros(1))
         waiting: check_network.Affine | None = None
         for part in check_network.parts(answer, dtype == "float32"):
             if isinstance(part, check_network.Affine):
                 if waiting is not None:
-                    value = [(put(*waiting, False, value), 1.0)]
+                    value = [(put(waiting.w, waiting.b, False, value), 1.0)]
                 waiting = part
                 continue
-            if part not in ACTIVATIONS:
+            if not isinstance(part, str) or part not in ACTIVATIONS:
                 raise FileRejected("the answer has an activation that is not piecewise linear")
             n = len((waiting or (steps or (plain,))[-1]).b)
             w, b = waiting or check_network.Affine(np.eye(n), np.zeros(n))

@@ -739,7 +739,8 @@ class _Layers:
             raise UsageError("the network has no Linear layer")
         if self.last is None:
             self.last = np.eye(self.size), np.zeros(self.size)
-        return ReLUNetwork(self.ins, self.levels, self.full(*self.last, self.value), self.scalar)
+        w, b = self.last
+        return ReLUNetwork(self.ins, self.levels, self.full(w, b, self.value), self.scalar)
 
 
 def _is_off(model: Any) -> bool:

@@ -304,7 +304,7 @@ class _Search:
     def refine(self) -> SupDistance:
         """Bisects what decides the supremum until the bracket is narrow."""
         active, best = self.cells, 0.0
-        weights = sum(np.count_nonzero(w) + len(c) for w, c in (*self.levels, self.out))
+        weights = sum(int(np.count_nonzero(w)) + len(c) for w, c in (*self.levels, self.out))
         budget_exact = min(MAX_EXACT, MAX_PRODUCTS // max(weights, 1))
         rounding = float(np.max(self.cells["r"], initial=0.0))
         for turn in range(MAX_ROUNDS):
