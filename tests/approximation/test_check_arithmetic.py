@@ -125,6 +125,22 @@ def test_logic(z, y):
     assert taylor(of_x(*steps, Step("not", (4,))), arb(0), 0)[0] == 1 - z
 
 
+def test_numbers_are_no_truths():
+    """As in NumPy: what is not 0 is true, and true is 1 where it is added."""
+    steps = number(2), number(3), Step("and", (1, 2)), Step("or", (1, 2)), Step("not", (1,))
+    for slot, truth in ((3, 1), (4, 1), (5, 0)):
+        f = of_x(*steps, Step("add", (0, slot)))
+        assert taylor(f, arb(0.5), 0)[0] == 0.5 + truth
+        assert f(0.5) == 0.5 + truth
+
+
+def test_what_is_not_known_is_not_equal_to_itself():
+    """`isnan` is written so: it is open where a logarithm is."""
+    f = of_x(Step("log", (0,)), Step("ne", (1, 1)), number(5), number(7), Step("select", (2, 4, 3)))
+    assert taylor(f, arb(1.0), 0)[0] == 7
+    assert taylor(f, arb(-1.0), 0)[0].contains(5)
+
+
 def test_at_a_kink_difference_quotients_are_bounded():
     f = of_x(number(3), Step("mul", (0, 1)), Step("maximum", (0, 2)))
     assert taylor(f, arb(0, 1), 1)[1].contains(1)

@@ -330,7 +330,7 @@ def _apply(op: str, *v: Any) -> arb_series:
 
 
 def _truth(yes: Callable, no: Callable, z: arb_series, y: arb_series) -> arb_series:
-    gap = arb(0) if z is y else z[0] - y[0]
+    gap = arb(0) if z is y and z[0].is_finite() else z[0] - y[0]
     if yes(gap, 0) or no(gap, 0):
         return arb_series([int(yes(gap, 0))])
     return arb_series([arb(0.5, 0.5)], prec=1)  # so that nothing is known of derivatives
@@ -381,9 +381,9 @@ RULES: dict[str, Callable] = {
     "abs": lambda z: _select(RULES["gt"](z, 0 * z), -z, z, 2),
     "sign": lambda z: RULES["gt"](z, 0 * z) - RULES["lt"](z, 0 * z),
     "select": _select,
-    "and": operator.mul,
-    "or": lambda z, y: 1 - (1 - z) * (1 - y),
-    "not": lambda z: 1 - z,
+    "and": lambda z, y: RULES["ne"](z, 0 * z) * RULES["ne"](y, 0 * y),
+    "or": lambda z, y: 1 - RULES["eq"](z, 0 * z) * RULES["eq"](y, 0 * y),
+    "not": lambda z: RULES["eq"](z, 0 * z),
     "expm1": lambda z: z.exp() - 1,
     "log1p": lambda z: (1 + z).log(),
     "sinh": lambda z: (z.exp() - (-z).exp()) / 2,
