@@ -28,8 +28,8 @@ def solution_view(stop: Stop, number: int) -> dict[str, Any]:
         tiles = [(address(ink(t.image)), clean(t.word)) for t in stop.picture.tiles]
         above, figure = stop.picture.above, drawn(stop.picture.figure, c.verdict)
         if above is not None:
-            figure = drawn(above, c.verdict, height=115, left=58)
-            figure += drawn(stop.picture.figure, c.verdict, height=165, left=58)
+            figure = drawn(above, c.verdict, height=115.0, left=58.0)
+            figure += drawn(stop.picture.figure, c.verdict, height=165.0, left=58.0)
         caption = typeset(stop.picture.caption)
     said = {line.label: line for line in statements(c)}
     states = list(hypotheses_by_state(c).items()) or [("assumed", "none")]
