@@ -29,7 +29,7 @@ def _object(problem: Any, answer: Any, proof: Any) -> tuple[str, ...]:
     low, high = problem["domain"]
     f = str(problem["f"])
     f = f if len(f) <= 60 else f"{f[:57]}..."
-    executor = {"real": "real arithmetic"}.get(problem["dtype"], problem["dtype"])
+    executor = "real arithmetic" if problem["dtype"] == "real" else str(problem["dtype"])
     return f if " on [" in _domain(
         problem, answer, proof
     ) else f"{f} on [{low:g}, {high:g}]", executor
