@@ -171,7 +171,12 @@ def test_list_and_explain_run_nothing(shell, tmp_path):
     assert shell("verify", "B0?", "--list", "-q").out.split() == ["B04", "B05", "B08", "B09"]
     said = shell("verify", "--explain", "b05")
     assert said.code == 0
-    for words in (r"\frac{L\,\|w_0-w^*\|^2}{4k+2}", "f convex", "Drori and Teboulle 2014", "Derivation"):
+    for words in (
+        r"\frac{L\,\|w_0-w^*\|^2}{4k+2}",
+        "f convex",
+        "Drori and Teboulle 2014",
+        "Derivation",
+    ):
         assert words in said.out
     assert "infsup/theorems/optimization.py:" in said.out
     assert not (tmp_path / "runs").exists()
