@@ -105,6 +105,15 @@ def test_it_accepts_statements_about_the_executed_network(dtype):
     assert accepts(problem, record(outcome.answer), c)
 
 
+def test_a_cell_that_needs_no_gate_has_none():
+    """On [-1, 0] it is x^2 on some cells, which the lift of all gates is already."""
+    problem = Approximate("maximum(sin(2*x), x**2)", (-1, 1), 1e-4)
+    outcome = SharedCoordinate(p=4).find(problem, None, None)
+    c = StructuralEnclosure().certify(problem, outcome, None, 0.01)
+    assert c.verdict == "certified"
+    assert accepts(problem, record(outcome.answer), c)
+
+
 def values(answer, x):
     """In extended precision, by none of the library's code."""
     h = x[None].astype(np.longdouble)
