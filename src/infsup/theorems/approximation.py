@@ -773,7 +773,8 @@ def barron_rate(size, key, broken=False):
             steps = np.einsum("rpd,rnd->rpn", x, blocks[0]) > blocks[1][:, None]
             weights = many.weights.reshape(-1, 1, N) * runs
             values = many.constant + np.sum(steps * weights, -1)
-            errors.append(np.mean((values - bump(x)) ** 2, 1))
+            truth = bump(x.reshape(-1, d)).reshape(runs, points)
+            errors.append(np.mean((values - truth) ** 2, 1))
         found = betting(np.concatenate(errors), 2e-6, lo=0.0, hi=(V + 1) ** 2)
         low, high = float(found.lower), float(found.upper)
         name = f"d = {d}, width {N}: mean squared error"

@@ -648,7 +648,9 @@ def sinkhorn_contracts(size, key, broken=False):
     n, eps = 60, 0.4
     off = sinkhorn(1.0 - np.eye(n), np.full(n, 1 / n), np.full(n, 1 / n), eps, 20).plan
     seen = float(np.sum(off * (1.0 - np.eye(n))))
-    compared.append(Compared(f"bias of the cost 0 or 1, n = {n}", seen, "==", _bias(float(n), eps), 1e-12))
+    compared.append(
+        Compared(f"bias of the cost 0 or 1, n = {n}", seen, "==", _bias(float(n), eps), 1e-12)
+    )
     many = 10.0**40
     eps = 1 / (math.log(many) - 4)
     share = _bias(many, eps) / (eps * math.log(many))
