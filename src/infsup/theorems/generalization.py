@@ -69,7 +69,7 @@ def pac_bayes_kl(size, key, broken=False):
         ]
     n, delta = 100, 0.05
     predictors = 10_000
-    repeats = {"quick": 400, "default": 4000, "full": 40_000}[size]
+    repeats = {"quick": 400, "default": 1000, "full": 4000}[size]
     risks = rng.uniform(0.48, 0.52, predictors)
     uppers, truths, empiricals = [], [], []
     for _ in range(repeats // 100):
