@@ -12,7 +12,7 @@ import pytest
 jaxtyping.install_import_hook("infsup", "beartype.beartype")
 jax.config.update("jax_enable_x64", os.environ.get("INFSUP_TEST_X64", "1") != "0")
 
-# A shell starts what it runs in the background with Ctrl-C ignored; the tests send it to themselves.
+# A shell starts its background jobs with Ctrl-C ignored; the tests send it to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
