@@ -37,7 +37,7 @@ def main(*, solving: bool = True) -> None:
     style()
     write("choose.md", choose())
     theorems()
-    write("gallery.md", gallery() if solving else "# Gallery")
+    write("gallery.md", gallery(solving=solving))
     write("benchmarks.md", benchmarks())
     write("bibliography.md", bibliography())
     names = [(name, api(name)) for name in ("infsup", *FLOORS) if has(name)]
@@ -228,7 +228,7 @@ def details(title: str, code: str) -> str:
 # -- gallery ---------------------------------------------------------------------------------------
 
 
-def gallery() -> str:
+def gallery(*, solving: bool) -> str:
     import infsup
     from infsup.problems import GALLERY
     from infsup.report.math import inline, prose
@@ -241,6 +241,8 @@ def gallery() -> str:
         "its picture is what the command prints.",
     ]
     home = SOLVED / source_hash()  # once: a source that changes meanwhile would throw all away
+    if not solving:  # its headings, which other pages link to
+        return "\n\n".join([*parts, *(f"## {name} {{ #{name} }}" for name in GALLERY)])
     for name in GALLERY:
         place = home / name
         if not (place / "solution.json").exists():
