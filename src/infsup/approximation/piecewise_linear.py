@@ -7,7 +7,12 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import numpy as np
 
-from infsup.approximation.bounds.structural_enclosure import Enclosed, enclosed, refuse_budget
+from infsup.approximation.bounds.structural_enclosure import (
+    MOST_SAMPLES,
+    Enclosed,
+    enclosed,
+    refuse_budget,
+)
 from infsup.approximation.graph import BITS, INPUT, KNOT, ONE, Graph, form, numpy_dtype, piecewise
 from infsup.approximation.mesh import Values, shorter, stops_of
 from infsup.approximation.problem import Approximate, asked
@@ -79,6 +84,7 @@ class PiecewiseLinear(DirectMethod):
         if line := straight(problem, eps):
             return Outcome(line[0], {"roles": line[1]})
         refuse_unreachable(problem, "PiecewiseLinear", eps)
+        _refuse_unproved(problem, eps)
         stops = bends(problem)
         about = estimate(problem.values, stops, 1, eps)
         if about.stuck is not None:
@@ -104,6 +110,19 @@ class PiecewiseLinear(DirectMethod):
                 return Outcome(network, {"roles": roles})
             else:
                 share *= min(0.97, 0.98 * eps / got.upper)
+
+
+def _refuse_unproved(problem: Approximate, eps: float) -> None:
+    """Refuses what a Lipschitz constant and as many samples as are taken cannot prove."""
+    a, b = problem.domain
+    least = (problem.lipschitz or 0.0) * (b - a) / (0.8 * MOST_SAMPLES)
+    if not isinstance(problem.f, Program) and eps < least:
+        raise UsageError(
+            f"`eps` is {eps:g}; {MOST_SAMPLES:,} samples and lipschitz = {problem.lipschitz:g} "
+            f"prove no less than {least:.2g}",
+            "Of f nothing else is known.",
+            "a larger eps   or   f as an expression or a JAX function",
+        )
 
 
 def straight(problem: Approximate, eps: float) -> tuple[Any, np.ndarray] | None:

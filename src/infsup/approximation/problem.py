@@ -38,6 +38,7 @@ class Approximate(Problem):
     Raises:
         UsageError: an argument outside its range, a function that has no enclosure.
         DomainFault: a pole, a branch or a jump inside the domain: names sub-expression and box.
+        HypothesisError: values of f contradict `lipschitz`; names two points.
     """
 
     f: Any = eqx.field(static=True)
@@ -73,6 +74,9 @@ class Approximate(Problem):
         self.f = _program(f, self.lipschitz)
         if isinstance(self.f, Program):
             Enclosure(self.f).check(*self.domain)
+        else:
+            x = np.linspace(*self.domain, 257)
+            refuse_steeper(self, x, self.values(x))
         size = self.size()
         if self.eps is not None and self.eps < size * ROUNDOFF[dtype] / 2:
             raise UsageError(
@@ -149,6 +153,39 @@ class Approximate(Problem):
             Hypothesis(
                 "f is finite and continuous on the domain", "checked", "balls, by bisection"
             ),
+        )
+
+
+def refuse_steeper(problem: Approximate, x: np.ndarray, y: np.ndarray) -> None:
+    """Refuses a Lipschitz constant that values of f contradict.
+
+    Args:
+        problem: its `lipschitz` is given.
+        x: increasing, [n].
+        y: values of f there.
+
+    Raises:
+        HypothesisError: names two points whose values no function with this constant has.
+        UsageError: a value is not finite.
+    """
+    steep = problem.lipschitz or 0.0
+    if not np.isfinite(y).all():
+        at = float(x[~np.isfinite(y)][0])
+        raise UsageError(
+            f"`f` is {float(y[~np.isfinite(y)][0])} at x = {at:g}",
+            "It is to be finite on the whole domain.",
+            "a domain without this place",
+        )
+    step, rise = np.diff(x), np.abs(np.diff(y))
+    excess = rise - steep * step * (1 + 1e-9) - 4e-13 * np.abs(y).max(initial=0.0)
+    i = int(excess.argmax())
+    if excess[i] > 0:
+        least = float(np.max(rise[step > 0] / step[step > 0]))
+        raise HypothesisError(
+            f"`lipschitz` is {steep:g}, but f({x[i]:.9g}) and f({x[i + 1]:.9g}) differ by "
+            f"{rise[i]:.3g}",
+            f"No function with this constant changes so much over {step[i]:.3g}.",
+            f"lipschitz={least:.3g} or more, if f has one",
         )
 
 
@@ -241,7 +278,14 @@ def _called(f: Any, x: np.ndarray) -> np.ndarray:
             return y
     except (TypeError, ValueError):
         pass
-    return np.array([float(f(v)) for v in x.ravel()]).reshape(x.shape)
+    try:
+        return np.array([float(f(v)) for v in x.ravel()]).reshape(x.shape)
+    except (TypeError, ValueError) as e:
+        raise UsageError(
+            "`f` of Approximate gives no number for a number",
+            f"Nor an array of its shape for an array: {str(e)[:100]}.",
+            "lambda x: f(x)[0]",
+        ) from e
 
 
 def _affine(slope: float, value: float) -> ReLUNetwork:

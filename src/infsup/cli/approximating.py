@@ -118,6 +118,16 @@ def _papers(problem: Any) -> dict[str, int]:
         return {}
 
 
+def _executed(problem: Any, solution: Any) -> float | None:
+    """The error at samples in float64, where rounding takes it far beyond the bracket."""
+    import numpy as np
+
+    a, b = problem.domain
+    x = np.linspace(a, b, 2001)
+    off = float(np.max(np.abs(problem.values(x) - solution.answer.values(x))))
+    return off if off > 2 * solution.certificate.upper + 1e-13 * problem.size() else None
+
+
 def _say(
     function: str,
     problem: Any,
@@ -174,6 +184,12 @@ def _say(
     )
     if fewest is not None:
         put("no fewer", f"any ReLU network with this error has at least {fewest} units")
+    if problem.dtype == "real" and (off := _executed(problem, solution)) is not None:
+        put(
+            "executed",
+            f"in float64 this network is off by {off:.2g} or more (at samples), since weights of "
+            "very different size cancel; --dtype float64 brackets what is executed",
+        )
     if sizes:
         words = ", ".join(f"{k} {v:,}" for k, v in sizes.items())
         put("papers", f"units for the same error: {words}")

@@ -15,10 +15,14 @@ MAX_DEPTH = 30
 MAX_EXPONENT = 64
 MAX_INTEGER = 10**15
 
-_ONE = "sin cos tan tanh sinh cosh arctan exp expm1 log log1p sqrt abs sigmoid relu erf"
+_ONE = (
+    "sin cos tan tanh sinh cosh arcsin arccos arctan arcsinh arccosh arctanh exp expm1 log log1p "
+    "sqrt cbrt abs sigmoid relu erf erfc"
+)
 FUNCTIONS = {**dict.fromkeys(_ONE.split(), 1), "minimum": 2, "maximum": 2}
 """Name -> number of arguments."""
-_OPS = {"sigmoid": "logistic", "arctan": "atan"}
+_INVERSE = {f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
+_OPS = {"sigmoid": "logistic", **_INVERSE}
 _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _CHARACTERS = frozenset(string.ascii_letters + string.digits + "_+-*/(),. ")
 
@@ -126,6 +130,8 @@ class _Writer(Writer):
         return base if exponent == 1 else self.put("power_of", base, exponent=exponent)
 
     def call(self, node: ast.Call, name: str, depth: int) -> int:
+        if name in _INVERSE.values():
+            name = f"arc{name[1:]}"
         if name not in FUNCTIONS:
             raise UsageError(
                 f"there is no function `{name[:40]}` in expressions",

@@ -10,7 +10,7 @@ from infsup.approximation import running_error
 from infsup.approximation.cell_error import Piece, sup_error
 from infsup.approximation.graph import KNOT
 from infsup.approximation.lower_bound import fewest_pieces, fewest_units
-from infsup.approximation.problem import Approximate
+from infsup.approximation.problem import Approximate, refuse_steeper
 from infsup.approximation.reach import about
 from infsup.approximation.structure import NoStructure, Structure, read
 from infsup.core.bound import Bound
@@ -111,7 +111,9 @@ def _between_samples(
     for i, count in enumerate(counts):
         x = np.linspace(knots[i], knots[i + 1], count + 1)
         line = ends[i, 0] + (ends[i, 1] - ends[i, 0]) * ((x - knots[i]) / widths[i])
-        gap = np.abs(problem.values(x) - line)
+        y = problem.values(x)
+        refuse_steeper(problem, x, y)
+        gap = np.abs(y - line)
         cells[i] = np.max(gap[1:] + gap[:-1]) / 2 + steep[i] * widths[i] / count / 2 + noise
         if gap.max() > best:
             best, point = float(gap.max()), x[int(gap.argmax())]
@@ -260,6 +262,7 @@ class StructuralEnclosure(Bound):
             return nothing("refused", f"{reason}. Try {better}, or eps above {2 * floor:.1g}")
         s = got.structure
         c = answer.counts
+        worst = int(np.argmax(got.cells + got.emulation + got.executed))
         hypotheses = (
             *problem.hypotheses(),
             Hypothesis(
@@ -277,11 +280,11 @@ class StructuralEnclosure(Bound):
             "proved" if known else "proved_real",
             name,
             hypotheses=hypotheses,
-            budget={
-                "interpolation": float(got.cells.max()),
-                "squares": float(got.emulation.max()),
+            budget={  # on the cell of the largest sum
+                "interpolation": float(got.cells[worst]),
+                "squares": float(got.emulation[worst]),
                 "gates": float(s.slack),
-                **({"rounding": floor} if floor else {}),
+                **({"rounding": float(got.executed[worst])} if floor else {}),
             },
             proof={
                 "lemmas": ("L1 square", "L3 gate", "Taylor"),
