@@ -150,8 +150,10 @@ def straight(problem: Approximate, eps: float) -> tuple[Any, np.ndarray] | None:
 
 
 def _ratio(ball: Any) -> tuple[int, int]:
-    """The middle of a ball as a fraction."""
+    """The middle of a ball as a fraction, cut far below the least float64."""
     mantissa, exponent = (int(v) for v in ball.mid().man_exp())
+    if exponent < -1200:
+        mantissa, exponent = mantissa >> min(-1200 - exponent, 4000), -1200
     return (mantissa << exponent, 1) if exponent >= 0 else (mantissa, 1 << -exponent)
 
 
