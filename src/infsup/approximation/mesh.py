@@ -224,7 +224,11 @@ def stops_of(program: Any, a: float, b: float, points: int = 4001) -> list[float
                 found.update(_crossings(program, step, moves[column], x[row], x[row + 1]))
             zero, _ = np.nonzero(sign[1:-1] == 0)
             found.update(float(v) for v in x[1:-1][np.unique(zero)[:64]])
-    inner = sorted(v for v in found if a < v < b)
+    inner: list[float] = []
+    for v in sorted(v for v in found if a < v < b):
+        # what rounding tells apart is one place
+        if not inner or v - inner[-1] > 2.0**-50 * max(abs(a), abs(b)):
+            inner.append(v)
     # more would be a function that is zero on a piece, or one that these cells cannot follow
     return [a, *inner, b] if len(inner) <= 512 else [a, b]
 
