@@ -224,6 +224,8 @@ def test_help_of_every_command_says_what_it_does(shell):
         said = shell(*typed, "--help")
         assert said.code == 0
         assert "Usage: infsup" in said.out
+        assert "\\b" not in said.out
+    assert "  infsup solve hjb-lq-100 -s lam=20\n" in shell("solve", "--help").out
     assert "executed" in shell("solve", "--help").out
     assert "130" in shell("--help").out
     assert shell("--version").out.strip() == f"infsup {isp.__version__}"

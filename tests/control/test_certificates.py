@@ -358,7 +358,7 @@ def test_ratio_by_brute_force():
     [
         (lambda: control.RogersDual(paths=1), "`paths` is 1"),
         (lambda: control.RogersDual(steps=0), "`steps` is 0"),
-        (lambda: control.GirsanovSandwich(paths=True), "`paths` is True"),
+        (lambda: control.GirsanovSandwich(paths=True), "`paths` of GirsanovSandwich is True"),
         (lambda: control.GirsanovSandwich(min_ess=0.0), "`min_ess` is 0.0"),
         (lambda: control.GirsanovSandwich(max_weight=2.0), "`max_weight` is 2.0"),
     ],

@@ -77,7 +77,7 @@ def test_bad_hjb(changes, says):
         ({"Q": [[1.0, 2.0], [0.0, 1.0]]}, "`Q` is not symmetric"),
         ({"R": -1.0}, "`R` is not positive definite"),
         ({"R": 0.0}, "`R` is not positive definite"),
-        ({"terminal_Q": np.full((2, 2), np.nan)}, "coefficient"),
+        ({"terminal_Q": np.full((2, 2), np.nan)}, "`terminal_Q` is NaN"),
     ],
 )
 def test_bad_linear_quadratic(changes, says):

@@ -36,12 +36,12 @@ def approximate(
         bool, typer.Option("--papers/--no-papers", help="Compare with the literature's sizes.")
     ] = True,
 ) -> int:
-    r"""Find a ReLU network within eps of a function on an interval, and prove it.
+    """Find a ReLU network within eps of a function on an interval, and prove it.
 
     \b
     infsup approximate "exp(-x)*sin(3*x)" --on 0 6 --eps 1e-8
     infsup approximate "abs(x)**1.5" --on -1 1 --eps 1e-4 --dtype float32
-    """
+    """  # noqa: D301
     from infsup.cli.problem_file import use_64_bit
 
     if dtype not in ("real", "float64", "float32"):

@@ -39,10 +39,10 @@ def predictions(
 
     A CSV may look like this, with text or numbers as labels:
 
+    \b
     label,mine,theirs
-
     cat,cat,dog
-    """
+    """  # noqa: D301
     delta = _delta(level, gap)
     from infsup.cli.tables import labelled, same_rows
     from infsup.generalization import certify_predictions

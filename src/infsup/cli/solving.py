@@ -81,13 +81,13 @@ def solve(
     ] = None,
     no_save: Annotated[bool, typer.Option("--no-save", help="Do not save.")] = False,
 ) -> int:
-    r"""Find an answer and certify it.
+    """Find an answer and certify it.
 
     \b
     infsup solve hjb-lq-100 -s lam=20
     infsup solve digits AdamW --steps 500
     infsup solve my_problem.py --gap 0.01
-    """
+    """  # noqa: D301
     from infsup.cli.problem_file import open_problem, settings, the_bound, the_method, use_64_bit
 
     if not 0.0 < level < 1.0:

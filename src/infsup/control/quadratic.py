@@ -24,13 +24,13 @@ def _real(x: Any, name: str) -> np.ndarray:
         raise UsageError(f"`{name}` is {type(x).__name__}, not an array of real numbers") from None
 
 
-def _number_or_matrix(x: Any, name: str = "a coefficient") -> np.ndarray:
+def _number_or_matrix(x: Any, name: str) -> np.ndarray:
     a = _real(x, name)
     if a.ndim not in (0, 2) or not np.isfinite(a).all():
         raise UsageError(
             f"`{name}` is NaN, inf or of shape {a.shape}",
             "It is a finite matrix, or a scalar for a multiple of the identity.",
-            "numpy.eye(3)",
+            f"{name}=numpy.eye(d)   or   {name}=1.0",
         )
     return a
 
