@@ -24,7 +24,7 @@ def _real(x: Any, name: str) -> np.ndarray:
         raise UsageError(f"`{name}` is {type(x).__name__}, not an array of real numbers") from None
 
 
-def _number_or_matrix(x: Any, name: str) -> np.ndarray:
+def _number_or_matrix(x: Any, name: str = "a coefficient") -> np.ndarray:
     a = _real(x, name)
     if a.ndim not in (0, 2) or not np.isfinite(a).all():
         raise UsageError(
