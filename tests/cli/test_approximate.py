@@ -41,6 +41,13 @@ def test_one_error_in_words(shell, typed, words):
     assert "Traceback" not in said.err
 
 
+def test_remedies_are_options_of_the_shell(shell):
+    said = shell("approximate", "sin(9*x)", "--on", 0, 9, "--eps", 1e-6, "--budget", 20)
+    assert "--budget " in said.err
+    assert "budget=" not in said.err
+    assert "--on 0 1" in shell("approximate", "x", "--on", 1, 0, "--eps", 1e-3).err
+
+
 def test_below_the_floor_of_the_dtype_it_exits_with_3(shell):
     typed = ("sin(x)", "--on", 0, 1, "--eps", 1e-7, "--dtype", "float32", "--no-papers", "-q")
     said = shell("approximate", *typed)

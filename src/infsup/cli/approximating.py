@@ -1,7 +1,10 @@
 """`infsup approximate`: a network for an expression, with a proved error."""
 
+import contextlib
 import pathlib
+import re
 import shlex
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +12,7 @@ import typer
 from infsup.cli.exits import DONE, UNCERTIFIED, ShellError
 from infsup.cli.screen import screen
 from infsup.cli.solving import _room_for
+from infsup.core.errors import InfsupError
 
 
 def approximate(
@@ -52,8 +56,9 @@ def approximate(
     from infsup.approximation import Approximate
     from infsup.core.verbs import solve
 
-    problem = Approximate(function, tuple(on), eps, dtype, budget=budget)
-    solution = solve(problem, method, progress=False if screen.quiet else None)
+    with remedies_as_options():
+        problem = Approximate(function, tuple(on), eps, dtype, budget=budget)
+        solution = solve(problem, method, progress=False if screen.quiet else None)
     solution.save(folder)
     pictures = _pictures(problem, solution, folder)
     sizes = _papers(problem) if papers else {}
@@ -61,6 +66,18 @@ def approximate(
     code = DONE if c.holds() and c.met == "yes" else UNCERTIFIED
     _say(function, problem, solution, folder, pictures, sizes, code)
     return code
+
+
+@contextlib.contextmanager
+def remedies_as_options() -> Iterator[None]:
+    """What to try instead, as options of the shell rather than arguments in Python."""
+    try:
+        yield
+    except InfsupError as error:
+        text = re.sub(r"domain=\(([^,()]+), ([^,()]+)\)", r"--on \1 \2", error.remedy)
+        text = re.sub(r'\b(budget|dtype|eps)="?([\w.+-]+)"?', r"--\1 \2", text)
+        error.remedy = re.sub(r"\b([A-Z]\w+)\(\)", r"--method \1", text)
+        raise
 
 
 def _name(function: str, on: tuple[float, float], eps: float) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infsup.cli.approximating import remedies_as_options
 from infsup.cli.exits import DONE, UNCERTIFIED, UNREADABLE, ShellError
 from infsup.cli.screen import screen
 from infsup.cli.solving import _room_for
@@ -62,7 +63,8 @@ def network(
     from infsup.approximation.given import Given
     from infsup.networks import ReLUNetwork
 
-    problem = Approximate(function, tuple(on), eps=eps, dtype=dtype)
+    with remedies_as_options():
+        problem = Approximate(function, tuple(on), eps=eps, dtype=dtype)
     answer = _answer(file)
     bound: Any = PiecewiseEnclosure(rtol)
     if isinstance(answer, ReLUNetwork):
