@@ -63,7 +63,7 @@ def from_onnx(path: Any) -> Any:
             f"`{path}` is no ONNX file, or is cut short", _first(e), "export the network again"
         ) from None
     try:
-        return read_graph(onnx, model, str(path), len(data))
+        return read_graph(onnx, model, str(path))
     except InfsupError:
         raise
     except (

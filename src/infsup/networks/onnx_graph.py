@@ -146,9 +146,9 @@ def tensor(onnx: Any, proto: Any, path: str) -> np.ndarray:
     return np.array(onnx.numpy_helper.to_array(proto))
 
 
-def read_graph(onnx: Any, model: Any, path: str, size: int) -> Any:
+@np.errstate(all="ignore")  # what is not finite in the end is refused in words
+def read_graph(onnx: Any, model: Any, path: str) -> Any:
     """The network of a parsed model; see `from_onnx`."""
-    del size
     graph = model.graph
     if not graph.node or not graph.output:
         raise FileRejected(f"`{path}` holds no network")
