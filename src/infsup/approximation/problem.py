@@ -207,6 +207,8 @@ def asked(problem: Approximate, method: str) -> float:
 def _ends(domain: Any) -> tuple[float, float]:
     try:
         a, b = domain
+        if isinstance(a, (str, bytes)) or isinstance(b, (str, bytes)):
+            raise TypeError
         ends = float(a), float(b)
     except (TypeError, ValueError, OverflowError):
         raise UsageError(
