@@ -29,10 +29,9 @@ def _object(problem: Any, answer: Any, proof: Any) -> tuple[str, ...]:
     low, high = problem["domain"]
     f = str(problem["f"])
     f = f if len(f) <= 60 else f"{f[:57]}..."
+    named = " on [" in _domain(problem, answer, proof)
     executor = "real arithmetic" if problem["dtype"] == "real" else str(problem["dtype"])
-    return f if " on [" in _domain(
-        problem, answer, proof
-    ) else f"{f} on [{low:g}, {high:g}]", executor
+    return f if named else f"{f} on [{low:g}, {high:g}]", executor
 
 
 _CLAIMS: dict[str, Any] = {

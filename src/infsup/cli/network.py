@@ -60,6 +60,7 @@ def network(
         _room_for(pathlib.Path(output))
     import infsup as isp
     from infsup.approximation import Approximate, PiecewiseEnclosure, SmoothEnclosure
+    from infsup.approximation.bounds.smooth_enclosure import is_piecewise
     from infsup.approximation.given import Given
     from infsup.networks import ReLUNetwork
 
@@ -74,7 +75,7 @@ def network(
                 f"{_many(answer.n_out, 'output')}",
                 "One variable in and one number out is what a function of x is compared with.",
             )
-    elif not _piecewise(answer):
+    elif not is_piecewise(answer):
         bound = SmoothEnclosure(rtol)
     source = pathlib.Path(file).name
     solution = isp.solve(problem, Given(source), bounds=(bound,), start=isp.Outcome(answer))
@@ -100,18 +101,6 @@ def _answer(file: str) -> Any:
     from infsup.networks import from_onnx
 
     return from_onnx(path)
-
-
-def _piecewise(answer: Any) -> bool:
-    """Whether it is a ReLU network of Equinox."""
-    from infsup.core.errors import UsageError
-    from infsup.networks import from_equinox
-
-    try:
-        from_equinox(answer)
-    except UsageError:
-        return False
-    return True
 
 
 def _many(n: int, what: str) -> str:

@@ -67,7 +67,7 @@ def read(answer: Any) -> Network | Program:
     try:
         return read_layers(answer)
     except NotRead as e:
-        if e.final or _piecewise(answer):
+        if e.final or is_piecewise(answer):
             raise
         try:
             return trace(answer, jax.ShapeDtypeStruct((), np.float64))
@@ -75,7 +75,7 @@ def read(answer: Any) -> Network | Program:
             raise NotRead(f"{e}; nor has it a program: {fault.what}") from None
 
 
-def _piecewise(answer: Any) -> bool:
+def is_piecewise(answer: Any) -> bool:
     """Whether it is a network for `PiecewiseEnclosure`."""
     try:
         from_equinox(answer)
